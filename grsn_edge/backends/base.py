@@ -1,0 +1,88 @@
+"""What a backend is: something that runs a step program and must equal the NumPy reference.
+
+A backend is one file in this folder with one class that derives from :class:`Backend`; the
+registry finds it there.  Conformance, the runtime, ``doctor`` and the tests then apply to it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy.typing as npt
+
+from grsn_edge.policy import Policy
+from grsn_edge.program import IntArray, Program
+
+__all__ = ["Act", "Backend", "Runner", "Values"]
+
+Values = Mapping[str, npt.ArrayLike]
+Act = Callable[[npt.ArrayLike], Any]
+"""One policy step: float observation ``(n,)`` → action (see :meth:`Decoder.decode`)."""
+
+
+class Runner(ABC):
+    """A program with a state, ready to step.
+
+    Without a batch, arrays have the shape ``(n,)``; with one ``(batch, n)``, one row a stream.
+    """
+
+    program: Program
+    batch: int | None
+
+    @abstractmethod
+    def step(self, inputs: Values) -> dict[str, IntArray]:
+        """Advance one step; the outputs by name, as fresh int64 arrays.
+
+        Raises:
+            ObservationError: missing, wrongly shaped or out of range inputs; state unchanged.
+        """
+
+    @abstractmethod
+    def get_state(self) -> dict[str, IntArray]:
+        """A copy of every state by name, int64."""
+
+    @abstractmethod
+    def set_state(self, state: Values) -> None:
+        """Replace the whole state.
+
+        Raises:
+            StateError: wrong names, shapes, or values outside the declared range; unchanged.
+        """
+
+    def reset(self) -> None:
+        """Set every state to its initial value."""
+        batch = () if self.batch is None else (self.batch,)
+        self.set_state(self.program.initial_state(batch))
+
+    def fuse(self, policy: Policy) -> Act | None:
+        """A faster float-to-action step of ``policy`` on this runner's state, or None.
+
+        It must equal encode, :meth:`step`, decode bit for bit; it may avoid Python on the way.
+        """
+        return None
+
+    def close(self) -> None:
+        """Give back what the runner holds; it cannot be used afterwards."""
+
+
+class Backend(ABC):
+    """A way to run step programs.  Stateless; one instance lives in the registry."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    """One line for ``grsn-edge doctor``."""
+
+    def unavailable(self) -> str | None:
+        """Why the backend cannot be used here and what to install, or None where it can."""
+        return None
+
+    @abstractmethod
+    def load(self, program: Program, *, batch: int | None = None) -> Runner:
+        """A runner of ``program`` in its initial state.
+
+        Raises:
+            BackendUnavailable: :meth:`unavailable` has the reason.
+            BackendError: the program cannot be lowered.
+        """

@@ -1,0 +1,97 @@
+"""A frozen policy: encoder → step program → decoder, with what one must know to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from grsn_edge.errors import UsageError
+from grsn_edge.policy.decoder import Decoder
+from grsn_edge.policy.encoder import Encoder, FloatArray
+from grsn_edge.program import IntArray, Program
+
+__all__ = ["ACTION", "OBSERVATION", "Channel", "Golden", "Policy"]
+
+OBSERVATION, ACTION = "observation", "action"
+"""Names of the one input and the one output of a policy's program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One observation or action channel: its name, unit and usual range (in that unit)."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """A recorded trajectory from reset that every backend must repeat.
+
+    Args:
+        observation: float32 ``(steps, n)``.
+        code: int64 ``(steps, n)``, the encoder's codes.
+        action: int64 ``(steps, m)``, the program's output.
+        state: int64 ``(n,)`` by name, after the last step.
+    """
+
+    observation: FloatArray
+    code: IntArray
+    action: IntArray
+    state: Mapping[str, IntArray]
+
+    @property
+    def steps(self) -> int:
+        """Number of steps recorded."""
+        return int(self.observation.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """A frozen policy.
+
+    Args:
+        name: what it is called, such as ``cartpole-p``.
+        program: one input ``observation``, one output ``action``, any states.
+        encoder, decoder: float to integers and back; they fit the program.
+        period_s: sampling period in seconds: one step per period.
+        observations, actions: a description per channel; for ``argmax`` one per choice.
+        provenance: JSON values: command, seed, versions, returns, spike rates.
+        golden: a recorded trajectory, or None.
+    """
+
+    name: str
+    program: Program
+    encoder: Encoder
+    decoder: Decoder
+    period_s: float
+    observations: tuple[Channel, ...]
+    actions: tuple[Channel, ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    golden: Golden | None = None
+
+    def __post_init__(self) -> None:
+        inputs = {node.name: node for node in self.program.inputs}
+        if set(inputs) != {OBSERVATION} or set(self.program.outputs) != {ACTION}:
+            raise UsageError("a policy's program has the input 'observation' and output 'action'")
+        node, limit = inputs[OBSERVATION], self.encoder.limit
+        if node.n != self.encoder.n or not _holds(node.interval.lo, node.interval.hi, limit):
+            raise UsageError(
+                f"the encoder gives {self.encoder.n} codes of up to {limit}; the program takes "
+                f"{node.n} in [{node.interval.low}, {node.interval.high}]"
+            )
+        if self.program[self.program.outputs[ACTION]].n != self.decoder.n:
+            raise UsageError("the decoder does not have the length of the program's action")
+        if len(self.observations) != self.encoder.n or not self.actions:
+            raise UsageError("a policy describes every observation channel and every action")
+        if not 0 < self.period_s < float("inf"):
+            raise UsageError("a policy's sampling period is a positive number of seconds")
+
+
+def _holds(lo: IntArray, hi: IntArray, limit: int) -> bool:
+    return bool(np.all(lo <= -limit) and np.all(hi >= limit))

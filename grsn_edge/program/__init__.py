@@ -1,0 +1,28 @@
+"""The integer step program: operations, tracing, proven ranges and the reference evaluator.
+
+A policy step is a straight line of a dozen integer operations (``docs/SPEC.md`` §2).  This package
+is their one definition; neurons are written with it and every backend lowers it.
+"""
+
+from grsn_edge.program.evaluate import check_inputs, check_state, evaluate, step
+from grsn_edge.program.ir import Node, Program
+from grsn_edge.program.ops import INT32, OPS, STORAGE, Attrs, IntArray, Interval, narrowest
+from grsn_edge.program.trace import Builder, Value
+
+__all__ = [
+    "INT32",
+    "OPS",
+    "STORAGE",
+    "Attrs",
+    "Builder",
+    "IntArray",
+    "Interval",
+    "Node",
+    "Program",
+    "Value",
+    "check_inputs",
+    "check_state",
+    "evaluate",
+    "narrowest",
+    "step",
+]
