@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 
 import numpy.typing as npt
 
+from grsn_edge.errors import GrsnEdgeError, ObservationError, StateError
 from grsn_edge.policy import Policy
-from grsn_edge.program import IntArray, Program
+from grsn_edge.program import IntArray, Program, check_inputs, check_state
 
 __all__ = ["Act", "Backend", "Runner", "Values"]
 
@@ -28,8 +29,22 @@ class Runner(ABC):
     Without a batch, arrays have the shape ``(n,)``; with one ``(batch, n)``, one row a stream.
     """
 
-    program: Program
-    batch: int | None
+    def __init__(self, program: Program, batch: int | None) -> None:
+        self.program = program
+        self.batch = batch
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """Leading shape of every array: ``()`` or ``(batch,)``."""
+        return () if self.batch is None else (self.batch,)
+
+    def checked_inputs(self, inputs: Values) -> dict[str, IntArray]:
+        """``inputs`` as fresh int64 arrays; raises :class:`ObservationError`."""
+        return self._batched(check_inputs(self.program, inputs), ObservationError)
+
+    def checked_state(self, state: Values) -> dict[str, IntArray]:
+        """``state`` as fresh int64 arrays; raises :class:`StateError`."""
+        return self._batched(check_state(self.program, state), StateError)
 
     @abstractmethod
     def step(self, inputs: Values) -> dict[str, IntArray]:
@@ -53,8 +68,7 @@ class Runner(ABC):
 
     def reset(self) -> None:
         """Set every state to its initial value."""
-        batch = () if self.batch is None else (self.batch,)
-        self.set_state(self.program.initial_state(batch))
+        self.set_state(self.program.initial_state(self.batch_shape))
 
     def fuse(self, policy: Policy) -> Act | None:
         """A faster float-to-action step of ``policy`` on this runner's state, or None.
@@ -65,6 +79,14 @@ class Runner(ABC):
 
     def close(self) -> None:
         """Give back what the runner holds; it cannot be used afterwards."""
+
+    def _batched(
+        self, arrays: dict[str, IntArray], error: type[GrsnEdgeError]
+    ) -> dict[str, IntArray]:
+        for name, array in arrays.items():
+            if array.shape[:-1] != self.batch_shape:
+                raise error(f"'{name}' must have the shape {(*self.batch_shape, array.shape[-1])}")
+        return arrays
 
 
 class Backend(ABC):
