@@ -1,0 +1,286 @@
+r"""GRSN, the gated recurrent spiking neuron (arXiv 2404.15597, Eq. 16-18).
+
+With primes for the previous step, element-wise products, and ``[·]`` for 1 or 0::
+
+    F  = σ(W_f g + b_f)              forget gate
+    I  = ReLU(W_i g + b_i)           candidate current
+    c  = F c' + (1 - F) I            gated current
+    u  = β û' + (1 - β)(W x + b + c) membrane, charged
+    o  = [u >= θ]                    spike
+    û  = u - θ o                     membrane after the soft reset
+
+Form B, ``gates="spikes"``, the paper's: the gates see the last spikes, ``g = o'``, so both gate
+products are additions of weight columns of the neurons that fired.  Form A, ``gates="input"``, the
+authors' first code: the gates see the input, ``g = x``, and ``W x + b`` is absent.
+
+One step is one environment step (temporal alignment paradigm); û, c and o are the memory.
+
+Integers: the membrane of neuron ``i`` counts in units ``s_u[i]`` chosen so that its input weights
+need no requantisation (``W x`` is added as it is, or shifted by one exponent per layer); the
+current ``c`` counts in one unit per layer; F is Q15 from a table; β and the current's multiplier
+are Q``coefficient_shift``, summed in int32 and rounded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from grsn_edge.errors import UsageError
+from grsn_edge.neurons.base import (
+    INT16_MAX,
+    Array,
+    Cell,
+    Integers,
+    Params,
+    Plan,
+    Quantiser,
+    Record,
+    ScanGradients,
+    ScanTape,
+    Signal,
+    SpikeFunction,
+    States,
+    exact,
+    exponent_to_fill,
+    largest,
+    membrane_range,
+)
+from grsn_edge.neurons.membrane import (
+    BIAS_LIMIT,
+    WEIGHT_LIMIT,
+    coefficient_shift,
+    drive_integers,
+    drive_plan,
+)
+from grsn_edge.program import Builder, IntArray, Value
+
+__all__ = ["Grsn"]
+
+_GATE_REACH = 8.0  # the sigmoid table spans at least [-8, 8): σ(8) is one Q11 step from 1
+
+
+@dataclass(frozen=True)
+class Grsn(Cell):
+    """Gated recurrent spiking neurons; see the module's equations.
+
+    Args:
+        gates: ``spikes`` (form B) or ``input`` (form A).
+        theta: threshold θ, in the unit of the float membrane.
+    """
+
+    kind: ClassVar[str] = "grsn"
+    summary: ClassVar[str] = "gated recurrent spiking neuron (the seed); forms A and B"
+
+    gates: Literal["spikes", "input"] = "spikes"
+    theta: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.gates not in ("spikes", "input") or not self.theta > 0:
+            raise UsageError("grsn: gates is 'spikes' or 'input', theta is positive")
+
+    @property
+    def spikes(self) -> bool:
+        """Always: the output is ``o``."""
+        return True
+
+    @property
+    def _recurrent(self) -> bool:
+        return self.gates == "spikes"
+
+    # ---- float half --------------------------------------------------------------------------
+
+    def init(self, rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
+        """Parameters as in ``docs/DESIGN.md``: leaks β spread over 0.1…0.9, open forget gates."""
+        n_gate = self.size if self._recurrent else self.n_in
+        spread = 1.0 / np.sqrt(self.size) if self._recurrent else 2.0 / np.sqrt(self.n_in)
+        beta = rng.uniform(0.1, 0.9, self.size)
+        params = {
+            "w_gates": rng.normal(0.0, spread, (2 * self.size, n_gate)),
+            "b_gates": np.concatenate([np.ones(self.size), np.zeros(self.size)]),
+            "leak": np.log(beta / (1.0 - beta)),
+        }
+        if self._recurrent:
+            params["w_in"] = rng.normal(0.0, 2.0 / np.sqrt(self.n_in), (self.size, self.n_in))
+            params["b_in"] = rng.uniform(-1.0, 1.0, self.size)
+        return params
+
+    def state_sizes(self) -> Mapping[str, int]:
+        """û and c, and in form B also o."""
+        names = ("u", "c", "o") if self._recurrent else ("u", "c")
+        return dict.fromkeys(names, self.size)
+
+    def float_step(
+        self, p: Params, x: Array, state: Mapping[str, Array], spike: SpikeFunction
+    ) -> tuple[Array, States]:
+        """One step of the module's equations."""
+        gate_input = state["o"] if self._recurrent else x
+        gates = p["b_gates"].addmm(gate_input, p["w_gates"].T)
+        forget = gates[:, : self.size].sigmoid()
+        candidate = gates[:, self.size :].relu()
+        c = candidate + forget * (state["c"] - candidate)
+        current = p["b_in"].addmm(x, p["w_in"].T) + c if self._recurrent else c
+        u = current + p["leak"].sigmoid() * (state["u"] - current)
+        o = spike(u - self.theta)
+        after = {"u": u - self.theta * o.detach(), "c": c}
+        if self._recurrent:
+            after["o"] = o
+        return o, after
+
+    def scan_backward(
+        self,
+        p: Params,
+        tape: ScanTape,
+        grad_out: Array,
+        grad_final: Mapping[str, Array],
+        surrogate: Callable[[Array], Array],
+    ) -> ScanGradients | None:
+        """Reverse of :meth:`float_step` over a sequence; what needs no order runs at once."""
+        if not self._recurrent:
+            return None
+        H = self.size
+        x, before, keep = tape.x, tape.before, tape.keep
+        gates = before["o"] @ p["w_gates"].T + p["b_gates"]
+        forget, candidate = gates[..., :H].sigmoid(), gates[..., H:].relu()
+        beta = p["leak"].sigmoid()
+        current = x @ p["w_in"].T + p["b_in"] + tape.after["c"]
+        spike_slope = surrogate(current + beta * (before["u"] - current) - self.theta)
+        slopes = (
+            (before["c"] - candidate) * forget * (1.0 - forget),
+            (1.0 - forget) * (candidate > 0),
+        )
+        grad_u, grad_gates = x.new_empty(grad_out.shape), x.new_empty(gates.shape)
+        du, dc, do = grad_final["u"], grad_final["c"], grad_final["o"]
+        for t in range(x.shape[0] - 1, -1, -1):
+            at_u = grad_u[t].copy_(du).addcmul_(do + grad_out[t], spike_slope[t])
+            at_c = dc + at_u * (1.0 - beta)
+            grad_gates[t, :, :H] = at_c * slopes[0][t]
+            grad_gates[t, :, H:] = at_c * slopes[1][t]
+            du = at_u * beta * keep[t]
+            dc = at_c * forget[t] * keep[t]
+            do = (grad_gates[t] @ p["w_gates"]) * keep[t]
+        flat_gates, flat_o = grad_gates.flatten(0, 1), before["o"].flatten(0, 1)
+        flat_drive = (grad_u * (1.0 - beta)).flatten(0, 1)
+        leak = (grad_u * (before["u"] - current)).sum((0, 1)) * beta * (1.0 - beta)
+        params = {
+            "w_gates": flat_gates.T @ flat_o,
+            "b_gates": flat_gates.sum(0),
+            "w_in": flat_drive.T @ x.flatten(0, 1),
+            "b_in": flat_drive.sum(0),
+            "leak": leak,
+        }
+        grad_x = (grad_u * (1.0 - beta)) @ p["w_in"]
+        return ScanGradients(grad_x, params, {"u": du, "c": dc, "o": do})
+
+    # ---- from float to integers ----------------------------------------------------------------
+
+    def plan(self, p: Params, x: Signal, record: Record) -> Plan:
+        """Scales from the weights and from the largest membrane of the roll-outs."""
+        H = self.size
+        gate_input = Signal.spikes() if self._recurrent else x
+        forget_unit = float(largest(p["w_gates"][:H]).max()) * gate_input.scale / WEIGHT_LIMIT
+        reach = _GATE_REACH / (128.0 * forget_unit)
+        forget_shift = int(np.clip(np.ceil(np.log2(reach)), 0, 30))
+        candidate_unit = float(largest(p["w_gates"][H:]).max()) * gate_input.scale / WEIGHT_LIMIT
+        most = _row_bound(p["w_gates"][H:], p["b_gates"][H:], candidate_unit, gate_input)
+        candidate_exponent = exponent_to_fill(most)
+        fired = record.out * self.theta
+        reached = membrane_range(self.theta, record.after["u"], record.after["u"] + fired)
+        plan = {
+            "forget_unit": exact(forget_unit),
+            "forget_shift": exact(forget_shift),
+            "candidate_unit": exact(candidate_unit),
+            "candidate_exponent": exact(candidate_exponent),
+            "c_unit": exact(candidate_unit * 2.0**-candidate_exponent),
+            "u_unit": reached / INT16_MAX,
+            "input_scale": exact(x.scale),
+            "gate_scale": exact(gate_input.scale),
+        }
+        keep = 1.0 - 1.0 / (1.0 + np.exp(-p["leak"]))
+        if self._recurrent:
+            plan |= drive_plan(p["w_in"], keep, x, reached)
+        gain = keep * plan["c_unit"] / plan["u_unit"]
+        plan["coefficient_shift"] = exact(coefficient_shift(gain))
+        return plan
+
+    def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
+        """Weights int8, coefficients Q``coefficient_shift``, thresholds in membrane units."""
+        H, shift = self.size, int(plan["coefficient_shift"])
+        beta = q.sigmoid(p["leak"])
+        f_unit, i_unit = float(plan["forget_unit"]), float(plan["candidate_unit"])
+        g_scale = float(plan["gate_scale"])
+        w, bias = p["w_gates"], p["b_gates"]
+        limit = WEIGHT_LIMIT
+        k = {
+            "forget.weight": q.round(w[:H] * (g_scale / f_unit), -limit, limit),
+            "forget.bias": q.round(bias[:H] / f_unit, -BIAS_LIMIT, BIAS_LIMIT),
+            "candidate.weight": q.round(w[H:] * (g_scale / i_unit), -limit, limit),
+            "candidate.bias": q.round(bias[H:] / i_unit, -BIAS_LIMIT, BIAS_LIMIT),
+            "leak.value": q.round(beta * 2.0**shift, 0, min(1 << shift, INT16_MAX)),
+        }
+        unit = q.constant(plan["u_unit"], like=beta)
+        gain = (1.0 - beta) * float(plan["c_unit"]) / unit
+        k["gain.value"] = q.round(gain * 2.0**shift, 0, INT16_MAX)
+        k["theta.value"] = q.round(self.theta / unit, 1, INT16_MAX)
+        if self._recurrent:
+            k |= drive_integers(p["w_in"], p["b_in"], 1.0 - beta, plan, q)
+        return k
+
+    def output(self, plan: Plan) -> Signal:
+        """Spikes."""
+        return Signal.spikes()
+
+    def spike_scales(self, plan: Plan) -> Mapping[str, npt.NDArray[np.float64]]:
+        """The membrane's unit."""
+        return {"spike": plan["u_unit"]}
+
+    # ---- integer half --------------------------------------------------------------------------
+
+    def step(self, b: Builder, k: Mapping[str, IntArray], plan: Plan, x: Value) -> Value:
+        """The module's equations in integers."""
+        u = b.state("u", self.size, lo=-(2**15), hi=INT16_MAX)
+        c = b.state("c", self.size, lo=0, hi=INT16_MAX)
+        gate_input = b.state("o", self.size, lo=0, hi=1) if self._recurrent else x
+
+        forget = b.matvec(k["forget.weight"], gate_input, k["forget.bias"], name="forget")
+        index = forget.shr(int(plan["forget_shift"])).clip(-128, 127)
+        F = b.lut(index, _sigmoid_table(plan), name="sigmoid")
+        candidate = b.matvec(
+            k["candidate.weight"], gate_input, k["candidate.bias"], name="candidate"
+        )
+        I = candidate.scale_by_power_of_two(int(plan["candidate_exponent"])).clip(0, INT16_MAX)  # noqa: E741
+        c_now = I + (F * (c - I)).shr(15)
+
+        beta, gain = b.const(k["leak.value"], name="leak"), b.const(k["gain.value"], name="gain")
+        charged = (u * beta + c_now * gain).shr(int(plan["coefficient_shift"]))
+        if self._recurrent:
+            drive = b.matvec(k["drive.weight"], x, k["drive.bias"], name="drive")
+            charged = charged + drive.scale_by_power_of_two(int(plan["drive_exponent"]))
+        u_now = charged.clip(-(2**15), INT16_MAX)
+        theta = b.const(k["theta.value"], name="theta")
+        o = b.apply("ge", u_now, theta, name="spike")
+
+        b.next(u, u_now - theta * o)
+        b.next(c, c_now)
+        if self._recurrent:
+            b.next(gate_input, o)
+        return o
+
+
+def _sigmoid_table(plan: Plan) -> IntArray:
+    """Q15 sigmoid of the table index times its real step, ``(256,)``."""
+    step = float(plan["forget_unit"]) * 2.0 ** int(plan["forget_shift"])
+    values = 2.0**15 / (1.0 + np.exp(-np.arange(-128, 128) * step))
+    return np.asarray(np.clip(np.rint(values), 0, INT16_MAX), dtype=np.int64)
+
+
+def _row_bound(weight: Array, bias: Array, unit: float, x: Signal) -> float:
+    """Largest integer that a row of ``weight @ x + bias`` can reach, rounding included."""
+    upward = np.maximum(weight * x.lo, weight * x.hi) * x.scale / unit
+    rounding = 0.5 * (x.magnitude * weight.shape[1] + 1)
+    return float((upward.sum(axis=1) + bias / unit).max() + rounding)
