@@ -46,6 +46,7 @@ class TorchRunner(Runner):
     def __init__(self, program: Program, batch: int | None) -> None:
         super().__init__(program, batch)
         self._lowered = TorchProgram(program)
+        self._state: dict[str, Tensor] = {}
         self.reset()
 
     def step(self, inputs: Values) -> dict[str, IntArray]:
@@ -136,7 +137,7 @@ def _lower(node: Node, unit: Tensor | None) -> Lowered:
     """One operation as a function of its operands and constants."""
     import torch
 
-    from grsn_edge.backends import _straight_through as ste
+    from grsn_edge.backends import straight_through as ste
 
     attrs = {key: int(value) for key, value in node.attrs.items() if value.ndim == 0}
     simple: dict[str, Lowered] = {
@@ -159,7 +160,7 @@ def _lower(node: Node, unit: Tensor | None) -> Lowered:
 def _same_batch(parts: Sequence[Tensor]) -> list[Tensor]:
     import torch
 
-    batch = torch.broadcast_shapes(*(part.shape[:-1] for part in parts))
+    batch = torch.broadcast_shapes(*(part.shape[:-1] for part in parts))  # type: ignore[no-untyped-call]
     return [part.expand(*batch, part.shape[-1]) for part in parts]
 
 

@@ -2,7 +2,7 @@
 
 from grsn_edge.policy.decoder import Decoder
 from grsn_edge.policy.encoder import Encoder
-from grsn_edge.policy.network import Network, assemble, make_decoder
+from grsn_edge.policy.network import Network, assemble, assemble_cells, make_decoder
 from grsn_edge.policy.policy import ACTION, OBSERVATION, Channel, Golden, Policy
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "Network",
     "Policy",
     "assemble",
+    "assemble_cells",
     "make_decoder",
 ]

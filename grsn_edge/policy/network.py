@@ -14,7 +14,7 @@ from grsn_edge.policy.decoder import Decoder, DecoderKind
 from grsn_edge.policy.policy import ACTION, OBSERVATION
 from grsn_edge.program import Builder, IntArray, Program, Value
 
-__all__ = ["Network", "assemble", "make_decoder"]
+__all__ = ["Network", "assemble", "assemble_cells", "make_decoder"]
 
 _TANH_REACH = 4.0  # the tanh table spans [-4, 4): tanh(4) is 22 Q15 steps from 1
 _TANH_SHIFT = 15
@@ -82,7 +82,7 @@ def assemble(
     integers: Sequence[Mapping[str, IntArray]],
     limit: int,
 ) -> Program:
-    """The step program of a frozen network.
+    """The step program of a frozen network: output ``action``.
 
     Args:
         network: the cells.
@@ -94,13 +94,41 @@ def assemble(
         RangeProofError: a value could leave int32, or a state its range.
     """
     b = Builder()
-    x = b.input(OBSERVATION, network.n_in, lo=-limit, hi=limit)
+    *_, value = _trace_cells(b, network, plans, integers, limit)
+    signal = network.cells[-1].output(plans[-1])
+    b.output(ACTION, _decode(b, network.decoder, value, signal))
+    return b.build()
+
+
+def assemble_cells(
+    network: Network,
+    plans: Sequence[Plan],
+    integers: Sequence[Mapping[str, IntArray]],
+    limit: int,
+) -> Program:
+    """As :func:`assemble`, but each cell's output by its scope in place of the decoded action.
+
+    Training reads the layers' spikes and the read-out's values from it.
+    """
+    b = Builder()
+    values = _trace_cells(b, network, plans, integers, limit)
+    for scope, value in zip(network.scopes, values, strict=True):
+        b.output(scope, value)
+    return b.build()
+
+
+def _trace_cells(
+    b: Builder,
+    network: Network,
+    plans: Sequence[Plan],
+    integers: Sequence[Mapping[str, IntArray]],
+    limit: int,
+) -> list[Value]:
+    values = [b.input(OBSERVATION, network.n_in, lo=-limit, hi=limit)]
     for (scope, layer), plan, k in zip(network, plans, integers, strict=True):
         with b.scope(scope):
-            x = layer.step(b, k, plan, x)
-    signal = network.cells[-1].output(plans[-1])
-    b.output(ACTION, _decode(b, network.decoder, x, signal))
-    return b.build()
+            values.append(layer.step(b, k, plan, values[-1]))
+    return values[1:]
 
 
 def make_decoder(

@@ -15,14 +15,16 @@ _ALPHA = 2.0
 
 def atan_slope(z: Tensor) -> Tensor:
     """Derivative of the ATan surrogate at ``z``, alpha = 2: ``1 / (1 + (π z)²)``."""
-    return (_ALPHA / 2) / (1.0 + (math.pi / 2 * _ALPHA * z).square())
+    slope: Tensor = (_ALPHA / 2) / (1.0 + (math.pi / 2 * _ALPHA * z).square())
+    return slope
 
 
 class _Shr(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, shift: int) -> Tensor:
         ctx.scale = 2.0**-shift
-        return ((x + 2.0 ** (shift - 1)) * ctx.scale).floor()
+        quotient: Tensor = (x + 2.0 ** (shift - 1)) * ctx.scale
+        return quotient.floor()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
