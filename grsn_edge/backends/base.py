@@ -8,19 +8,35 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import numpy.typing as npt
 
-from grsn_edge.errors import GrsnEdgeError, ObservationError, StateError
+from grsn_edge.errors import GrsnEdgeError, ObservationError, StateError, UsageError
 from grsn_edge.policy import Policy
 from grsn_edge.program import IntArray, Program, check_inputs, check_state
 
-__all__ = ["Act", "Backend", "Runner", "Values"]
+__all__ = ["Act", "Backend", "ExportOptions", "Runner", "Values"]
 
 Values = Mapping[str, npt.ArrayLike]
 Act = Callable[[npt.ArrayLike], Any]
 """One policy step: float observation ``(n,)`` → action (see :meth:`Decoder.decode`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """What an exported file should hold besides the step.
+
+    Args:
+        with_encoder: add the float encoder and decoder as separate, named nodes.
+        flavour: a backend's own variant, such as ``litert`` or ``tflm``; None is its default.
+        state: ``explicit`` (inputs and outputs) or ``variables`` (kept inside, with a reset).
+    """
+
+    with_encoder: bool = False
+    flavour: str | None = None
+    state: Literal["explicit", "variables"] = "explicit"
 
 
 class Runner(ABC):
@@ -108,3 +124,12 @@ class Backend(ABC):
             BackendUnavailable: :meth:`unavailable` has the reason.
             BackendError: the program cannot be lowered.
         """
+
+    def export(self, policy: Policy, options: ExportOptions) -> Mapping[str, bytes]:
+        """Files that hold the policy's single-step graph, by relative path; the same bytes again.
+
+        Raises:
+            UsageError: this backend has no file form, or does not know an option.
+            BackendError: the policy cannot be lowered; the text names the value.
+        """
+        raise UsageError(f"backend '{self.name}' has no file form to export")

@@ -1,0 +1,55 @@
+# Two commands: `make demo` and `make test`.  Both set up what they need, and are safe to repeat
+# and to interrupt: a stamp is written only after its step has finished.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help demo test test-all lint bench conformance models clean
+
+help:
+	@echo "make demo         set up, train a spiking policy, freeze it, play it, write out/demo/report.html"
+	@echo "make test         set up, lint, type-check and run the tests (minutes)"
+	@echo "make test-all     the tests that take long, too"
+	@echo "make bench        host speed, side by side in one run"
+	@echo "make conformance  every backend against the reference over 10^7 random steps"
+	@echo "make models       train the policies in models/ again"
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed; call make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[train,report]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo
+	$(BIN)/grsn-edge demo --out out/demo
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -n auto
+
+test-all: lint
+	$(BIN)/python -m pytest -n auto -m "slow or not slow"
+
+bench: $(VENV)/.dev
+	$(BIN)/python tools/bench_host.py
+
+conformance: $(VENV)/.dev
+	$(BIN)/python tools/conformance.py --steps 1e7
+
+models: $(VENV)/.dev
+	$(BIN)/python tools/train_models.py
+
+clean:
+	rm -rf $(VENV) out build dist .mypy_cache .pytest_cache .ruff_cache
