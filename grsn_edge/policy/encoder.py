@@ -76,7 +76,7 @@ class Encoder:
         try:
             with np.errstate(over="ignore"):
                 x = np.asarray(observation, dtype=np.float32)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ObservationError(f"an observation is {self.n} numbers: {error}") from None
         if x.ndim == 0 or x.shape[-1] != self.n:
             raise ObservationError(f"an observation has {self.n} channels, not the shape {x.shape}")

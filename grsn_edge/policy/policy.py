@@ -11,7 +11,7 @@ import numpy as np
 from grsn_edge.errors import UsageError
 from grsn_edge.policy.decoder import Decoder
 from grsn_edge.policy.encoder import Encoder, FloatArray
-from grsn_edge.program import IntArray, Program
+from grsn_edge.program import IntArray, Node, Program
 
 __all__ = ["ACTION", "OBSERVATION", "Channel", "Golden", "Policy"]
 
@@ -85,12 +85,28 @@ class Policy:
                 f"the encoder gives {self.encoder.n} codes of up to {limit}; the program takes "
                 f"{node.n} in [{node.interval.low}, {node.interval.high}]"
             )
-        if self.program[self.program.outputs[ACTION]].n != self.decoder.n:
-            raise UsageError("the decoder does not have the length of the program's action")
-        if len(self.observations) != self.encoder.n or not self.actions:
-            raise UsageError("a policy describes every observation channel and every action")
+        if len(self.observations) != self.encoder.n:
+            raise UsageError("a policy describes every observation channel")
+        self._check_actions(self.program[self.program.outputs[ACTION]])
         if not 0 < self.period_s < float("inf"):
             raise UsageError("a policy's sampling period is a positive number of seconds")
+
+    def _check_actions(self, action: Node) -> None:
+        if action.n != self.decoder.n:
+            raise UsageError("the decoder does not have the length of the program's action")
+        if self.decoder.is_discrete:
+            if not action.interval.within(0, len(self.actions) - 1):
+                raise UsageError(
+                    f"the program chooses among {action.interval.high + 1} actions, but "
+                    f"{len(self.actions)} are described"
+                )
+            return
+        if len(self.actions) != action.n:
+            raise UsageError(f"{len(self.actions)} actions are described, {action.n} are given")
+        with np.errstate(over="ignore"):
+            ends = [self.decoder.decode(q) for q in (action.interval.lo, action.interval.hi)]
+        if not np.isfinite(ends).all():
+            raise UsageError("the decoder could give an infinite action; its scale is too large")
 
 
 def _holds(lo: IntArray, hi: IntArray, limit: int) -> bool:

@@ -5,8 +5,9 @@ is their one definition; neurons are written with it and every backend lowers it
 """
 
 from grsn_edge.program.evaluate import check_inputs, check_state, evaluate, step
+from grsn_edge.program.interval import INT32, STORAGE, IntArray, Interval, narrowest
 from grsn_edge.program.ir import Node, Program
-from grsn_edge.program.ops import INT32, OPS, STORAGE, Attrs, IntArray, Interval, narrowest
+from grsn_edge.program.ops import OPS, Attrs
 from grsn_edge.program.trace import Builder, Value
 
 __all__ = [

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from grsn_edge.errors import ObservationError, StateError
+from grsn_edge.program.interval import IntArray
 from grsn_edge.program.ir import Node, Program
-from grsn_edge.program.ops import OPS, IntArray
+from grsn_edge.program.ops import OPS
 
 __all__ = ["check_inputs", "check_state", "evaluate", "step"]
 
@@ -79,10 +80,10 @@ def _check_one(
             f"{what} '{node.name}' takes integers of shape (..., {node.n}), "
             f"not {array.dtype} of shape {array.shape}"
         )
-    array = array.astype(np.int64)
+    # Compared before it is cast: a large uint64 would come back negative.
     if np.any(array < node.interval.lo) or np.any(array > node.interval.hi):
         raise error(
             f"{what} '{node.name}' holds {array.min()}..{array.max()}, outside its range "
             f"[{node.interval.low}, {node.interval.high}]"
         )
-    return array
+    return array.astype(np.int64)

@@ -10,12 +10,13 @@ from types import MappingProxyType
 import numpy as np
 
 from grsn_edge.errors import ProgramError
-from grsn_edge.program.ops import Attrs, IntArray, Interval, narrowest
+from grsn_edge.program.interval import IntArray, Interval, narrowest
+from grsn_edge.program.ops import Attrs
 
 __all__ = ["Node", "Program"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Node:
     """One value of a program: an operation, its operands by name, and its proven interval."""
 
@@ -39,7 +40,7 @@ class Node:
         return dtype
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
     """An immutable step program; made by :class:`~grsn_edge.program.trace.Builder`.
 
@@ -50,7 +51,7 @@ class Program:
     nodes: tuple[Node, ...]
     outputs: Mapping[str, str]
     nexts: Mapping[str, str]
-    _index: Mapping[str, Node] = field(init=False, repr=False, compare=False)
+    _index: Mapping[str, Node] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "outputs", MappingProxyType(dict(self.outputs)))

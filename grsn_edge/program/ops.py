@@ -17,66 +17,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from grsn_edge.errors import ProgramError
+from grsn_edge.program.interval import INT32, MAX_ELEMENTS, IntArray, Interval
 
-__all__ = ["INT32", "OPS", "STORAGE", "Attrs", "IntArray", "Interval", "Op", "narrowest"]
+__all__ = ["OPS", "Attr", "Attrs", "Op"]
 
-IntArray = npt.NDArray[np.int64]
 Attrs = Mapping[str, IntArray]
 """Constants of a node by name: scalars are 0-d arrays, vectors 1-d, a weight matrix 2-d."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Inclusive bounds per element: ``lo[i] <= value[i] <= hi[i]``; int64 arrays ``(n,)``."""
-
-    lo: IntArray
-    hi: IntArray
-
-    @property
-    def n(self) -> int:
-        """Number of elements."""
-        return int(self.lo.size)
-
-    @property
-    def low(self) -> int:
-        """The smallest bound over all elements."""
-        return int(self.lo.min())
-
-    @property
-    def high(self) -> int:
-        """The largest bound over all elements."""
-        return int(self.hi.max())
-
-    @property
-    def is_binary(self) -> bool:
-        """Whether every element is proven to be 0 or 1 (a spike)."""
-        return self.low >= 0 and self.high <= 1
-
-    def within(self, lo: int, hi: int) -> bool:
-        """Whether every element is proven to lie in ``[lo, hi]``."""
-        return self.low >= lo and self.high <= hi
-
-    def hull(self, other: Interval) -> Interval:
-        """The smallest interval that holds both (length-1 broadcasts)."""
-        return Interval(np.minimum(self.lo, other.lo), np.maximum(self.hi, other.hi))
-
-
-STORAGE: Mapping[str, tuple[int, int]] = {
-    "int8": (-(2**7), 2**7 - 1),
-    "int16": (-(2**15), 2**15 - 1),
-    "int32": (-(2**31), 2**31 - 1),
-}
-"""Storage types, narrowest first, with their inclusive ranges."""
-
-INT32 = STORAGE["int32"]
-
-
-def narrowest(interval: Interval) -> str | None:
-    """Name of the narrowest storage type that holds ``interval``; None beyond int32."""
-    return next((name for name, (lo, hi) in STORAGE.items() if interval.within(lo, hi)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +277,11 @@ class Concat(Op):
 
     name = "concat"
     arity = None
+
+    def check(self, attrs: Attrs, args: Sequence[Interval]) -> None:
+        length = sum(a.n for a in args)
+        if length > MAX_ELEMENTS:
+            raise ProgramError(f"concat: {length} elements are more than {MAX_ELEMENTS}")
 
     def evaluate(self, attrs: Attrs, args: Sequence[IntArray]) -> IntArray:
         batch = np.broadcast_shapes(*(a.shape[:-1] for a in args))

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from grsn_edge.program.interval import Interval
 from grsn_edge.program.ir import Node
-from grsn_edge.program.ops import Interval
 
 __all__ = ["RULES", "refine"]
 

@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from grsn_edge.errors import ProgramError, RangeProofError
+from grsn_edge.program.interval import INT32, MAX_ELEMENTS, IntArray, Interval
 from grsn_edge.program.ir import Node, Program
-from grsn_edge.program.ops import INT32, OPS, Attr, IntArray, Interval, Op
+from grsn_edge.program.ops import OPS, Attr, Op
 from grsn_edge.program.relations import refine
 
 __all__ = ["Builder", "Value"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*\Z")
-_MAX_ELEMENTS = 1 << 16
 ArrayLike = npt.ArrayLike
 
 
@@ -67,7 +67,14 @@ class Value:
     def __ge__(self, other: Value | ArrayLike) -> Value:
         return self._builder.apply("ge", self, other)
 
+    def __bool__(self) -> bool:
+        raise ProgramError(
+            f"'{self.name}' is known only when the program runs; a program has no branches"
+        )
+
     def __getitem__(self, part: slice) -> Value:
+        if not isinstance(part, slice):
+            raise ProgramError(f"take a part of a value as value[i : i + 1], not value[{part!r}]")
         start, stop, stride = part.indices(self.n)
         if stride != 1:
             raise ProgramError("a slice of a value takes every element; its step must be 1")
@@ -125,6 +132,10 @@ class Builder:
             return self._nodes[name]
         except KeyError:
             raise ProgramError(f"no value named '{name}' has been traced") from None
+
+    def value(self, name: str) -> Value:
+        """The traced value of this full name; raises :class:`ProgramError` where there is none."""
+        return Value(self, self.node(name).name)
 
     # ---- sources ---------------------------------------------------------------------------
 
@@ -289,14 +300,20 @@ def _check_attrs(rule: Op, attrs: Mapping[str, ArrayLike]) -> dict[str, IntArray
 
 
 def _constant(rule: Op, key: str, value: ArrayLike, form: Attr) -> IntArray:
-    array = np.asarray(value)
     where = f"{rule.name}: constant '{key}'"
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ProgramError(f"{where} must be a number, a vector or a matrix") from None
     if array.dtype.kind not in "iu" or (array.dtype.kind == "u" and array.dtype.itemsize == 8):
         raise ProgramError(f"{where} must hold integers, not {array.dtype}")
-    if array.ndim != form.ndim or not 0 < array.size <= _MAX_ELEMENTS * 64:
+    if array.ndim != form.ndim or array.size == 0:
         raise ProgramError(f"{where} must have {form.ndim} dimensions, not shape {array.shape}")
-    if max(array.shape, default=1) > _MAX_ELEMENTS:
-        raise ProgramError(f"{where} is longer than {_MAX_ELEMENTS}")
+    if max(array.shape, default=1) > MAX_ELEMENTS or array.size > MAX_ELEMENTS * 64:
+        raise ProgramError(
+            f"{where} of shape {array.shape} is too large: at most {MAX_ELEMENTS} elements a side "
+            f"and {MAX_ELEMENTS * 64} in all"
+        )
     if array.min() < form.lo or array.max() > form.hi:
         raise ProgramError(f"{where} holds values outside [{form.lo}, {form.hi}]")
     array = array.astype(np.int64)
@@ -318,8 +335,8 @@ def _prove_int32(
 
 
 def _filled(value: ArrayLike, n: int) -> IntArray:
-    if n < 1:
-        raise ProgramError(f"a value needs at least one element, not {n}")
+    if not 1 <= n <= MAX_ELEMENTS:
+        raise ProgramError(f"a value has 1 to {MAX_ELEMENTS} elements, not {n}")
     array = np.asarray(value)
     if array.dtype.kind not in "iu" or array.shape not in ((), (n,)):
         raise ProgramError(f"bounds and initial values are integers or arrays of length {n}")
