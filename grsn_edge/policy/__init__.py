@@ -1,12 +1,16 @@
-"""A policy: observation encoder → step program → action decoder."""
+"""A policy: observation encoder → step program → action decoder; and its ``.grsn`` file."""
 
+from grsn_edge.policy.atomic import write_atomically
+from grsn_edge.policy.container import dumps, load, loads, model_hash, save
 from grsn_edge.policy.decoder import Decoder
 from grsn_edge.policy.encoder import Encoder
+from grsn_edge.policy.golden import MAX_GOLDEN, record_golden, verify_golden
 from grsn_edge.policy.network import Network, assemble, assemble_cells, make_decoder
 from grsn_edge.policy.policy import ACTION, OBSERVATION, Channel, Golden, Policy
 
 __all__ = [
     "ACTION",
+    "MAX_GOLDEN",
     "OBSERVATION",
     "Channel",
     "Decoder",
@@ -16,5 +20,13 @@ __all__ = [
     "Policy",
     "assemble",
     "assemble_cells",
+    "dumps",
+    "load",
+    "loads",
     "make_decoder",
+    "model_hash",
+    "record_golden",
+    "save",
+    "verify_golden",
+    "write_atomically",
 ]
