@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -32,7 +34,7 @@ class TorchQuantiser:
         """Logistic function."""
         return x.sigmoid()
 
-    def constant(self, value: np.ndarray, *, like: Array) -> Array:  # type: ignore[type-arg]
+    def constant(self, value: npt.NDArray[np.float64], *, like: Array) -> Array:
         """A float64 tensor beside ``like``."""
         return torch.as_tensor(value, dtype=torch.float64, device=like.device)
 
@@ -100,7 +102,8 @@ class QuantisedActor(nn.Module):
         return [{k: v.cpu().numpy().astype(np.int64) for k, v in t.items()} for t in tables]
 
     def _cell_integers(self, i: int) -> dict[str, Tensor]:
-        params = {name: p.double() for name, p in self.cells[i].items()}
+        trained = cast("nn.ParameterDict", self.cells[i])
+        params = {name: p.double() for name, p in trained.items()}
         return self.network.cells[i].integers(params, self.plans[i], TorchQuantiser())
 
     def _constants(self) -> dict[str, Tensor]:
@@ -110,7 +113,7 @@ class QuantisedActor(nn.Module):
             for key, value in self._cell_integers(i).items()
         }
 
-    def _surrogates(self) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    def _surrogates(self) -> dict[str, npt.NDArray[np.float64]]:
         return {
             f"{scope}.{name}": unit
             for (scope, cell), plan in zip(self.network, self.plans, strict=True)
