@@ -1,0 +1,174 @@
+"""Recipes: everything that decides how a policy is trained, by task and kind of network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from grsn_edge.errors import UsageError
+from grsn_edge.neurons import Cell, cell
+from grsn_edge.policy import Network
+from grsn_edge.tasks import Task, task
+
+__all__ = ["Recipe", "network_kinds", "recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train one policy.  Budgets count environment steps, so that a seed decides all.
+
+    Args:
+        task: its name.
+        network: the cells.
+        goal: mean return at which the task counts as learned; later phases hold it.
+        gamma, gae: discount and λ of the advantages.
+        reward_scale: multiplies rewards for the critic's sake.
+        float_steps: budget of the first phase.
+        quieten_steps: budget for lowering the firing rate, spent only with a ``spike_rate``.
+        tune_steps: budget for going on in exact integers.
+        stop_at: mean return that ends the first phase early.
+        spike_rate: mean spikes per neuron and step to come down to, or None.
+        lr, quieten_lr, tune_lr: Adam's step sizes; each falls linearly to a tenth.
+        envs, steps: episodes side by side, and steps between two updates (also the reach of
+            back-propagation through time).
+        epochs, minibatches: passes over each roll-out, and parts of it (over episodes, not time).
+        clip, entropy, value, grad_norm: PPO's ratio clip, loss weights, and gradient clip.
+        log_std: initial log standard deviation of continuous actions.
+        evaluate_every: updates between evaluations, each of ``evaluate_episodes``.
+        critic_width: of the critic's two layers.
+        observation: storage of the observation codes, ``int8`` or ``int16``.
+    """
+
+    task: str
+    network: Network
+    goal: float
+    gamma: float
+    reward_scale: float
+    float_steps: int
+    quieten_steps: int
+    tune_steps: int
+    stop_at: float | None = None
+    spike_rate: float | None = None
+    lr: float = 2e-3
+    quieten_lr: float = 1e-3
+    tune_lr: float = 5e-4
+    envs: int = 512
+    steps: int = 32
+    epochs: int = 4
+    minibatches: int = 4
+    gae: float = 0.95
+    clip: float = 0.2
+    entropy: float = 0.003
+    value: float = 0.5
+    grad_norm: float = 0.5
+    log_std: float = -0.5
+    evaluate_every: int = 5
+    evaluate_episodes: int = 100
+    critic_width: int = 64
+    observation: str = "int8"
+
+    def __post_init__(self) -> None:
+        sizes = (self.float_steps, self.envs, self.steps, self.epochs, self.minibatches)
+        if min(*sizes, self.evaluate_every, self.evaluate_episodes, self.critic_width) < 1:
+            raise UsageError("the sizes and the first budget of a recipe are positive")
+        if min(self.quieten_steps, self.tune_steps) < 0:
+            raise UsageError("the budgets of a recipe are not negative")
+        if self.envs % self.minibatches:
+            raise UsageError(f"{self.envs} envs do not divide into {self.minibatches} minibatches")
+        if self.spike_rate is not None and not 0.0 < self.spike_rate < 1.0:
+            raise UsageError(f"a spike rate is between 0 and 1, not {self.spike_rate}")
+
+    @property
+    def steps_per_update(self) -> int:
+        """Environment steps in one roll-out."""
+        return self.envs * self.steps
+
+    def config(self) -> dict[str, Any]:
+        """The recipe as JSON values."""
+        return {**asdict(self), "network": self.network.config()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Recipe:
+        """The recipe of :meth:`config`; raises :class:`UsageError` where it is not one."""
+        try:
+            return cls(**{**config, "network": Network.from_config(config["network"])})
+        except (KeyError, TypeError) as error:
+            raise UsageError(f"not the configuration of a recipe: {error!r}") from None
+
+
+def recipe(task_name: str, kind: str = "grsn", **changes: Any) -> Recipe:
+    """The recipe for a task and a kind of network, with changes.
+
+    Args:
+        task_name: such as ``cartpole-p``.
+        kind: one of :func:`network_kinds`.
+        changes: fields of :class:`Recipe`, or ``hidden``, the neurons of each layer.
+
+    Raises:
+        TaskError: unknown task.
+        UsageError: unknown kind or field, or a value that cannot be.
+    """
+    found = task(task_name)
+    if kind not in _NETWORKS:
+        raise UsageError(f"no network '{kind}'; there are: {', '.join(network_kinds())}")
+    values = {**_FOR_TASK.get(task_name, _OTHERWISE), **changes}
+    cells = _NETWORKS[kind](len(found.observations), values.pop("hidden"))
+    readout = cell("readout", n_in=cells[-1].size, size=len(found.actions))
+    try:
+        return Recipe(task_name, Network((*cells, readout), found.decoder), **values)
+    except TypeError as error:
+        raise UsageError(f"a recipe has no such field: {error}") from None
+
+
+def network_kinds() -> tuple[str, ...]:
+    """The kinds of networks that :func:`recipe` makes."""
+    return tuple(_NETWORKS)
+
+
+def _spiking(kind: str, **options: Any) -> Callable[[int, int], tuple[Cell, ...]]:
+    return lambda n_in, hidden: (cell(kind, n_in=n_in, size=hidden, **options),)
+
+
+def _stacked(n_in: int, hidden: int) -> tuple[Cell, ...]:
+    """The memoryless baseline: four frames, two dense layers."""
+    return (
+        cell("frames", n_in=n_in, size=4 * n_in),
+        cell("dense", n_in=4 * n_in, size=hidden),
+        cell("dense", n_in=hidden, size=hidden),
+    )
+
+
+_NETWORKS: Mapping[str, Callable[[int, int], tuple[Cell, ...]]] = {
+    "grsn": _spiking("grsn"),
+    "grsn-a": _spiking("grsn", gates="input"),
+    "lif": _spiking("lif"),
+    "mlp": _stacked,
+}
+
+_CARTPOLE = {
+    "hidden": 32,
+    "goal": 499.0,
+    "stop_at": 499.5,
+    "gamma": 0.99,
+    "reward_scale": 0.1,
+    "float_steps": 60 * 16384,
+    "quieten_steps": 40 * 16384,
+    "tune_steps": 10 * 16384,
+}
+_PENDULUM = {
+    "hidden": 32,
+    "goal": -190.0,
+    "gamma": 0.95,
+    "reward_scale": 0.125,
+    "float_steps": 80 * 16384,
+    "quieten_steps": 40 * 16384,
+    "tune_steps": 20 * 16384,
+}
+_FOR_TASK: Mapping[str, Mapping[str, Any]] = {
+    "cartpole-p": _CARTPOLE,
+    "cartpole-v": _CARTPOLE,
+    "pendulum-p": _PENDULUM,
+    "pendulum-v": {**_PENDULUM, "hidden": 64, "lr": 3e-3, "float_steps": 160 * 16384},
+}
+_OTHERWISE = {**_CARTPOLE, "stop_at": None, "goal": float("-inf")}
