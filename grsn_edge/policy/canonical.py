@@ -59,7 +59,7 @@ def parse(text: str, what: str) -> Any:
 
 
 def _check(value: object, where: str, levels: int) -> None:
-    if levels < 0:
+    if isinstance(value, dict | list | tuple) and not levels:
         raise FormatError(f"{where[:80]}… is nested more than {_DEEPEST} levels deep")
     if isinstance(value, dict):
         for key, item in value.items():

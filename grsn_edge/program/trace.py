@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -152,7 +153,7 @@ class Builder:
 
     def const(self, value: ArrayLike, *, name: str | None = None) -> Value:
         """A constant integer vector; a scalar has length 1."""
-        return self.apply("const", name=name, value=np.atleast_1d(np.asarray(value)))
+        return self.apply("const", name=name, value=np.atleast_1d(_array(value, "a constant")))
 
     # ---- operations that have no operator ----------------------------------------------------
 
@@ -160,7 +161,7 @@ class Builder:
         self, weight: ArrayLike, x: Value, bias: ArrayLike | None = None, *, name: str | None = None
     ) -> Value:
         """``bias + weight @ x``; weight int8 ``(rows, columns)``, bias int32 ``(rows,)`` or 0."""
-        matrix = np.asarray(weight)
+        matrix = _array(weight, "matvec: constant 'weight'")
         if bias is None:
             bias = np.zeros(matrix.shape[:1], dtype=np.int64)
         return self.apply("matvec", x, name=name, weight=matrix, bias=bias)
@@ -301,10 +302,7 @@ def _check_attrs(rule: Op, attrs: Mapping[str, ArrayLike]) -> dict[str, IntArray
 
 def _constant(rule: Op, key: str, value: ArrayLike, form: Attr) -> IntArray:
     where = f"{rule.name}: constant '{key}'"
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise ProgramError(f"{where} must be a number, a vector or a matrix") from None
+    array = _array(value, where)
     if array.dtype.kind not in "iu" or (array.dtype.kind == "u" and array.dtype.itemsize == 8):
         raise ProgramError(f"{where} must hold integers, not {array.dtype}")
     if array.ndim != form.ndim or array.size == 0:
@@ -319,6 +317,13 @@ def _constant(rule: Op, key: str, value: ArrayLike, form: Attr) -> IntArray:
     array = array.astype(np.int64)
     array.setflags(write=False)
     return array
+
+
+def _array(value: ArrayLike, where: str) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ProgramError(f"{where} must be a number, a vector or a matrix") from None
 
 
 def _prove_int32(
@@ -337,7 +342,7 @@ def _prove_int32(
 def _filled(value: ArrayLike, n: int) -> IntArray:
     if not 1 <= n <= MAX_ELEMENTS:
         raise ProgramError(f"a value has 1 to {MAX_ELEMENTS} elements, not {n}")
-    array = np.asarray(value)
+    array = _array(value, "bounds and initial values")
     if array.dtype.kind not in "iu" or array.shape not in ((), (n,)):
         raise ProgramError(f"bounds and initial values are integers or arrays of length {n}")
     return np.broadcast_to(array.astype(np.int64), (n,)).copy()
