@@ -89,12 +89,11 @@ def _header(data: bytes) -> dict[str, Any]:
         raise FormatError(f"{len(data)} bytes are too few for a header; the file is truncated")
     length = int.from_bytes(data[:8], "little")
     if length > MAX_HEADER:
-        raise FormatError(
-            f"not a .grsn file, or a header of {length} bytes: more than {MAX_HEADER}"
-        )
+        raise FormatError(f"not a .grsn file: its header of {length} bytes is above {MAX_HEADER}")
     if length > len(data) - 8:
         raise FormatError(
-            f"the header's {length} bytes do not fit in a file of {len(data)}; it is truncated"
+            f"not a .grsn file, or truncated: its header of {length} bytes does not fit in "
+            f"{len(data)} bytes"
         )
     try:
         text = data[8 : 8 + length].decode("utf-8")
