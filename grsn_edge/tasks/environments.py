@@ -37,7 +37,9 @@ class MaskedEnv(gymnasium.Env[FloatArray, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[FloatArray, dict[str, Any]]:
         """Begin an episode."""
-        full, info = self.env.reset(seed=seed, options=options)
+        super().reset(seed=seed)
+        self.env.np_random = self.np_random
+        full, info = self.env.reset(options=options)
         self._applied = np.zeros(len(self.task.actions), np.float32)
         return self.task.observe(full, self._applied), info
 

@@ -48,6 +48,9 @@ class ActorLike(Protocol):
     def parameters(self) -> Iterator[nn.Parameter]:
         """Of all cells, in a fixed order."""
 
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The same with their names."""
+
 
 class Actor(nn.Module):
     """A network in float32.

@@ -1,0 +1,275 @@
+"""From a recipe and a seed to frozen policies; may be interrupted and gone on with."""
+
+from __future__ import annotations
+
+import platform
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+import grsn_edge
+from grsn_edge.errors import TrainingError
+from grsn_edge.policy import Policy
+from grsn_edge.policy.encoder import FloatArray
+from grsn_edge.training.checkpoint import load_session, save_session
+from grsn_edge.training.evaluate import ActorAct, play
+from grsn_edge.training.freeze import freeze
+from grsn_edge.training.progress import Evaluation, Pace, Progress, TensorBoard, Watcher
+from grsn_edge.training.recipes import Recipe
+from grsn_edge.training.session import DONE, PHASES, Session, Tensors, Update
+
+__all__ = ["CHECKPOINT", "Outcome", "Policies", "resume", "train"]
+
+CHECKPOINT = "checkpoint.safetensors"
+"""Name of the checkpoint in the folder of a run."""
+
+_SAVE_EVERY = 10  # updates
+_GOLDEN_SEED = 4_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Policies:
+    """The frozen policies of a finished run: as quantised, and after fine-tuning in integers."""
+
+    post_training: Policy
+    fine_tuned: Policy
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Where a run stopped.
+
+    Args:
+        policies: of a finished run; None where it was interrupted.
+        results: on fresh episodes, by ``float``, ``quieten``, ``freeze`` (as quantised) and
+            ``tune`` (after fine-tuning), as far as the run came.
+        evaluations: all that were made on the way, in order.
+        env_steps: environment steps taken.
+        checkpoint: the file to go on from, or None where no folder was given.
+    """
+
+    policies: Policies | None
+    results: Mapping[str, Evaluation]
+    evaluations: tuple[Evaluation, ...]
+    env_steps: int
+    checkpoint: Path | None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return self.policies is not None
+
+
+def train(
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    folder: Path | None = None,
+    overwrite: bool = False,
+    watch: Watcher | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Train, freeze and fine-tune; the same recipe and seed give the same policies again.
+
+    Ctrl-C ends the present update, saves and returns; a second one stops at once, and what was
+    last saved stays.  Runs torch on one thread.
+
+    Args:
+        recipe: what to do.
+        seed: of everything random.
+        folder: for the checkpoint and TensorBoard's files; None saves nothing.
+        overwrite: whether a checkpoint that is there may be replaced.
+        watch: told of every update.
+        provenance: JSON values to keep in the policies, such as the command.
+
+    Raises:
+        TrainingError: the folder holds a checkpoint already.
+        FreezeError, RangeProofError: what was learned has no integer form.
+    """
+    if folder is not None:
+        if (folder / CHECKPOINT).exists() and not overwrite:
+            raise TrainingError(
+                f"'{folder}' holds the checkpoint of another run; resume it, choose another "
+                "folder, or overwrite it"
+            )
+        _make(folder)
+    with _one_thread():
+        return _run(Session(recipe, seed), folder, watch, provenance or {})
+
+
+def resume(
+    folder: Path,
+    *,
+    watch: Watcher | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Go on with an interrupted run, to the very policies that it would have reached.
+
+    Args:
+        folder: of the run, as given to :func:`train`.
+        watch, provenance: as for :func:`train`.
+
+    Raises:
+        CheckpointError: no checkpoint there, or a damaged one.
+    """
+    with _one_thread():
+        return _run(load_session(folder / CHECKPOINT), folder, watch, provenance or {})
+
+
+def _run(
+    session: Session, folder: Path | None, watch: Watcher | None, provenance: Mapping[str, Any]
+) -> Outcome:
+    path = None if folder is None else folder / CHECKPOINT
+    pace = Pace()
+    with _watchers(folder, session, watch) as tell, _patient() as interrupted:
+        while session.phase != DONE:
+            phase, done = session.phase, session.update + 1
+            pace.restart()
+            update = session.advance()
+            stop = tell(_progress(session, phase, done, update, pace))
+            stop = stop or interrupted()
+            due = stop or session.phase == DONE or session.update % _SAVE_EVERY == 0
+            if path is not None and due:
+                save_session(session, path)
+            if stop:
+                break
+    policies = _policies(session, provenance) if session.phase == DONE else None
+    evaluations = tuple(session.evaluations)
+    return Outcome(policies, dict(session.results), evaluations, session.env_steps, path)
+
+
+def _progress(session: Session, phase: str, done: int, update: Update, pace: Pace) -> Progress:
+    seconds = pace.lap(phase)
+    ahead = PHASES[PHASES.index(session.phase) :] if session.phase != DONE else ()
+    left = {name: session.updates(name) for name in ahead}
+    if session.phase in left:
+        left[session.phase] -= session.update
+    return Progress(
+        phase=phase,
+        update=done,
+        updates=session.updates(phase),
+        env_steps=session.env_steps,
+        steps_per_s=session.recipe.steps_per_update / max(seconds, 1e-9),
+        remaining_s=pace.remaining_s(left),
+        train_return=update.train_return,
+        scalars=update.scalars,
+        evaluation=update.evaluation,
+    )
+
+
+# ---- policies ------------------------------------------------------------------------------------
+
+
+def _policies(session: Session, provenance: Mapping[str, Any]) -> Policies:
+    best = session.best.tensors if session.best is not None else {}
+    tuned = {k[len("actor.") :]: v for k, v in best.items() if k.startswith("actor.")}
+    return Policies(
+        _policy(session, session.frozen, "post-training", provenance),
+        _policy(session, tuned, "fine-tuned", provenance),
+    )
+
+
+def _policy(session: Session, tensors: Tensors, how: str, provenance: Mapping[str, Any]) -> Policy:
+    actor = session.quantised(tensors)
+    about = {
+        "quantisation": how,
+        "seed": session.seed,
+        "env_steps": session.env_steps,
+        "recipe": session.recipe.config(),
+        "results": {name: e.config() for name, e in session.results.items()},
+        "versions": {
+            "grsn-edge": getattr(grsn_edge, "__version__", "0"),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    observations = _trajectory(session)
+    return freeze(actor, session.task, session.encoder, observations, {**about, **provenance})
+
+
+def _trajectory(session: Session) -> FloatArray:
+    """What the fine-tuned policy sees in one fresh episode, float32 ``(steps, n)``."""
+    seen: list[FloatArray] = []
+
+    def watch(observation: FloatArray, running: npt.NDArray[np.bool_]) -> None:
+        seen.append(observation[0].copy())
+
+    act = ActorAct(session.actor, session.task, session.sense, 1)
+    play(act, session.task, 1, _GOLDEN_SEED + session.seed, watch)
+    return np.stack(seen)
+
+
+# ---- what surrounds a run ------------------------------------------------------------------------
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    except OSError as error:
+        raise TrainingError(f"cannot use the folder '{folder}': {error}") from None
+
+
+@contextmanager
+def _watchers(
+    folder: Path | None, session: Session, watch: Watcher | None
+) -> Iterator[Callable[[Progress], bool]]:
+    """Tells all watchers; True where one of them asked to stop."""
+    board = None if folder is None else TensorBoard(folder / "tensorboard", session.env_steps)
+
+    def tell(progress: Progress) -> bool:
+        try:
+            for watcher in (board, watch):
+                if watcher is not None:
+                    watcher(progress)
+        except KeyboardInterrupt:
+            return True
+        return False
+
+    try:
+        yield tell
+    finally:
+        if board is not None:
+            board.close()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread of torch: small tensors gain nothing from more, and sums keep their order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _patient() -> Iterator[Callable[[], bool]]:
+    """Holds the first Ctrl-C back until an update has ended; the second interrupts at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked.is_set
+    finally:
+        with suppress(ValueError):
+            signal.signal(signal.SIGINT, before)

@@ -1,0 +1,242 @@
+"""A training run as a thing that can be advanced one update at a time, saved, and gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grsn_edge.neurons import Plan
+from grsn_edge.policy.encoder import FloatArray
+from grsn_edge.tasks import BatchedEnv, task
+from grsn_edge.training.actor import Actor, ActorLike
+from grsn_edge.training.calibrate import record
+from grsn_edge.training.critic import Critic
+from grsn_edge.training.evaluate import ActorAct, play
+from grsn_edge.training.freeze import observation_signal, plan_network, task_encoder
+from grsn_edge.training.head import Head
+from grsn_edge.training.ppo import Learner
+from grsn_edge.training.progress import Evaluation
+from grsn_edge.training.quantised import QuantisedActor
+from grsn_edge.training.recipes import Recipe
+from grsn_edge.training.rollout import Collector
+
+__all__ = ["DONE", "PHASES", "Best", "Session", "Update"]
+
+PHASES = ("float", "quieten", "tune")
+DONE = "done"
+
+_FIRST_PENALTY, _LARGEST_PENALTY = 0.1, 0.6
+_RAISE, _LOWER = 1.12, 0.5
+_SLOWEST = 0.1  # of the step size, at the end of a phase
+
+_SELECTION_SEED, _FRESH_SEED, _CALIBRATION_SEED = 1_000_000, 2_000_000, 3_000_000
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best parameters of a phase, and what they reached."""
+
+    evaluation: Evaluation
+    tensors: Tensors
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What one update did: scalars by name, ended episodes' mean return, and any evaluation."""
+
+    scalars: Mapping[str, float]
+    train_return: float | None
+    evaluation: Evaluation | None
+
+
+class Session:
+    """One run of a recipe: ``float``, then ``quieten``, then ``tune``, then ``done``.
+
+    ``float`` learns the task.  ``quieten`` lowers the firing rate while the return holds.  ``tune``
+    freezes the scales and goes on through the very integers that will be deployed.  Each phase
+    begins from the best parameters of the one before it.
+
+    Args:
+        recipe: what to do.
+        seed: decides everything that is random.
+    """
+
+    def __init__(self, recipe: Recipe, seed: int) -> None:
+        self.recipe = recipe
+        self.seed = seed
+        self.task = task(recipe.task)
+        self.encoder = task_encoder(self.task, recipe.observation)
+        self.signal = observation_signal(self.task, recipe.observation)
+        self.rng = np.random.default_rng(seed)
+        self.head = Head(self.task, recipe.log_std)
+        actor = Actor(recipe.network, self.rng)
+        self.critic = Critic(len(self.task.dynamics.full_scale), self.rng, recipe.critic_width)
+        self.collector = Collector(BatchedEnv(self.task, recipe.envs), recipe, self.rng)
+        self.phase, self.update, self.env_steps = PHASES[0], 0, 0
+        self.penalty, self.hold = 0.0, 0.0
+        self.best: Best | None = None
+        self.evaluations: list[Evaluation] = []
+        self.results: dict[str, Evaluation] = {}
+        self.plans: list[Plan] = []
+        self.frozen: Tensors = {}
+        self.act_as(actor)
+
+    # ---- one update ----------------------------------------------------------------------------
+
+    def updates(self, phase: str) -> int:
+        """Budget of a phase in updates."""
+        recipe = self.recipe
+        steps = {"float": recipe.float_steps, "tune": recipe.tune_steps}
+        quiet = recipe.spike_rate is not None and any(c.spikes for c in recipe.network.cells)
+        steps["quieten"] = recipe.quieten_steps if quiet else 0
+        return -(-steps.get(phase, 0) // recipe.steps_per_update)
+
+    def advance(self) -> Update:
+        """One roll-out and update; an evaluation and a change of phase where they are due."""
+        batch = self.collector.collect(self.actor, self.head, self.critic, self.sense)
+        scalars = self.learner.update(batch, self._lr(), self.penalty, self.rng)
+        self.update += 1
+        self.env_steps += self.recipe.steps_per_update
+        scalars |= {"lr": self._lr(), "penalty": self.penalty}
+        evaluation = self._evaluate_if_due()
+        self._steer_penalty(scalars["rate"], evaluation)
+        ended = self.collector.finished
+        if self._phase_is_over(evaluation):
+            self._leave()
+        return Update(scalars, float(np.mean(ended)) if ended else None, evaluation)
+
+    def sense(self, observation: FloatArray) -> Tensor:
+        """Observations as the present actor takes them.
+
+        A quantised one sees them through the encoder that will be deployed.
+        """
+        if self.frozen:
+            return torch.from_numpy(self.encoder.encode(observation) * self.signal.scale)
+        return torch.from_numpy(self.task.normalise(observation))
+
+    def evaluate(self, seed: int) -> Evaluation:
+        """Greedy play of the actor as it is now."""
+        episodes = self.recipe.evaluate_episodes
+        act = ActorAct(self.actor, self.task, self.sense, episodes)
+        returns = play(act, self.task, episodes, seed).returns
+        mean, std = float(returns.mean()), float(returns.std())
+        return Evaluation(self.phase, self.env_steps, mean, std, act.rate)
+
+    def _lr(self) -> float:
+        recipe = self.recipe
+        first = {"float": recipe.lr, "quieten": recipe.quieten_lr, "tune": recipe.tune_lr}
+        left = 1.0 - self.update / max(self.updates(self.phase), 1)
+        return first.get(self.phase, 0.0) * (_SLOWEST + (1.0 - _SLOWEST) * left)
+
+    def _evaluate_if_due(self) -> Evaluation | None:
+        last = self.update >= self.updates(self.phase)
+        if self.update % self.recipe.evaluate_every and not last:
+            return None
+        evaluation = self.evaluate(_SELECTION_SEED + self.seed)
+        self._consider(evaluation)
+        return evaluation
+
+    def _consider(self, evaluation: Evaluation) -> None:
+        self.evaluations.append(evaluation)
+        if self.best is None or self._score(evaluation) > self._score(self.best.evaluation):
+            self.best = Best(evaluation, self.tensors())
+
+    def _score(self, evaluation: Evaluation) -> tuple[float, float, float]:
+        """First hold the return, then come down to the spike rate, then raise the return."""
+        if self.phase == "float" or self.recipe.spike_rate is None:
+            return evaluation.mean, 0.0, 0.0
+        loud = max(evaluation.rate, self.recipe.spike_rate)
+        return min(evaluation.mean, self.hold), -loud, evaluation.mean
+
+    def _steer_penalty(self, rate: float, evaluation: Evaluation | None) -> None:
+        """Raise the weight of spikes while the return holds; back off when it falls."""
+        if self.phase == "float" or self.recipe.spike_rate is None:
+            return
+        if evaluation is not None and evaluation.mean < self.hold:
+            self.penalty = max(self.penalty * _LOWER, 0.1 * _FIRST_PENALTY)
+        elif self.evaluations[-1].mean >= self.hold and rate > self.recipe.spike_rate:
+            self.penalty = min(self.penalty * _RAISE, _LARGEST_PENALTY)
+
+    # ---- phases --------------------------------------------------------------------------------
+
+    def _phase_is_over(self, evaluation: Evaluation | None) -> bool:
+        if self.update >= self.updates(self.phase):
+            return True
+        if evaluation is None or self.phase == "tune":
+            return False
+        stop, target = self.recipe.stop_at, self.recipe.spike_rate
+        learned = stop is not None and evaluation.mean >= stop
+        return learned and (self.phase == "float" or evaluation.rate <= (target or 1.0))
+
+    def _leave(self) -> None:
+        """Keep the best of this phase, measure it on fresh episodes, and begin the next."""
+        assert self.best is not None
+        self.load_tensors(self.best.tensors)
+        self.results[self.phase] = self.evaluate(_FRESH_SEED + self.seed)
+        if self.phase == "tune":
+            self.phase = DONE
+        elif self.phase == "float" and self.updates("quieten"):
+            self._begin_to_quieten()
+        else:
+            self._begin_to_tune()
+            if not self.updates("tune"):
+                self._leave()
+
+    def _begin_to_quieten(self) -> None:
+        assert self.best is not None
+        self.phase, self.update = "quieten", 0
+        reached, goal = self.best.evaluation.mean, self.recipe.goal
+        self.hold = reached if goal is None else min(goal, reached)
+        self.penalty = _FIRST_PENALTY
+        self.act_as(self.actor)
+
+    def _begin_to_tune(self) -> None:
+        assert isinstance(self.actor, Actor)
+        records = record(self.actor, self.task, seed=_CALIBRATION_SEED + self.seed)
+        params = [dict(cell.named_parameters()) for cell in self.actor.cells]
+        self.plans = plan_network(self.recipe.network, params, self.signal, records)
+        self.frozen = {k: v.detach().clone() for k, v in self.actor.named_parameters()}
+        self.phase, self.update = "tune", 0
+        self.act_as(self.quantised(self.frozen))
+        self.results["freeze"] = self.evaluate(_FRESH_SEED + self.seed)
+        self.best = None
+        self._consider(self.evaluate(_SELECTION_SEED + self.seed))
+
+    def quantised(self, tensors: Tensors) -> QuantisedActor:
+        """The quantised actor of these parameters (as ``named_parameters`` names them)."""
+        cells = range(len(self.recipe.network.cells))
+        prefix = [f"cells.{i}." for i in cells]
+        params = [{k[len(p) :]: v for k, v in tensors.items() if k.startswith(p)} for p in prefix]
+        return QuantisedActor(self.recipe.network, params, self.plans, self.signal)
+
+    def act_as(self, actor: ActorLike) -> None:
+        """Go on with this actor, a fresh optimiser and reset states."""
+        self.actor = actor
+        self.learner = Learner(actor, self.head, self.critic, self.recipe)
+        self.collector.begin(actor)
+
+    # ---- parameters ----------------------------------------------------------------------------
+
+    def tensors(self) -> Tensors:
+        """Copies of all trained parameters, by name."""
+        return {name: value.detach().clone() for name, value in self._named().items()}
+
+    def load_tensors(self, tensors: Tensors) -> None:
+        """Set all trained parameters."""
+        with torch.no_grad():
+            for name, value in self._named().items():
+                value.copy_(tensors[name])
+
+    def _named(self) -> dict[str, Tensor]:
+        modules = (("actor", self.actor), ("head", self.head), ("critic", self.critic))
+        return {
+            f"{prefix}.{name}": value
+            for prefix, module in modules
+            for name, value in module.named_parameters()
+        }
