@@ -71,7 +71,7 @@ def _arrays(session: Session) -> Arrays:
         arrays |= {f"plan.{i}.{k}": v for k, v in plan.items()}
     for i, moments in session.learner.optimiser.state_dict()["state"].items():
         arrays |= _tagged(f"adam.{i}", moments)
-    return {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+    return {name: np.asarray(value, order="C") for name, value in arrays.items()}
 
 
 _COLLECTED = ("observation", "keep", "returns")

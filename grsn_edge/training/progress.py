@@ -105,7 +105,7 @@ class TensorBoard:
     def __init__(self, folder: Path, env_steps: int = 0) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer: Any = SummaryWriter(str(folder), purge_step=env_steps)
+        self._writer: Any = SummaryWriter(str(folder), purge_step=env_steps + 1)
 
     def __call__(self, progress: Progress) -> None:
         """Write one update."""
