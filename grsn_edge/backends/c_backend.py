@@ -1,0 +1,164 @@
+"""Backend ``c``: generated C99, compiled on demand and called through ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from grsn_edge.backends._c.compiler import load, why_not
+from grsn_edge.backends._c.emit import emit
+from grsn_edge.backends._c.host import host_source, policy_source
+from grsn_edge.backends.base import Act, Backend, Runner, Values
+from grsn_edge.errors import BackendUnavailable, ObservationError, StateError
+from grsn_edge.policy import Policy
+from grsn_edge.program import IntArray, Program
+
+__all__ = ["CBackend"]
+
+
+class CBackend(Backend):
+    """Generated C99 for this processor."""
+
+    name: ClassVar[str] = "c"
+    summary: ClassVar[str] = "generated C99, compiled on demand; the fastest"
+
+    def unavailable(self) -> str | None:
+        """A C compiler must be there."""
+        return why_not()
+
+    def load(self, program: Program, *, batch: int | None = None) -> Runner:
+        reason = self.unavailable()
+        if reason:
+            raise BackendUnavailable(reason)
+        return CRunner(program, batch)
+
+
+class CRunner(Runner):
+    """Owns the memory of states, inputs and outputs; C writes into it."""
+
+    def __init__(self, program: Program, batch: int | None) -> None:
+        super().__init__(program, batch)
+        self._generated = emit(program, split_tables=True)
+        self._files = {
+            "policy.h": self._generated.header,
+            "policy.c": self._generated.source,
+            "host.c": host_source(program, self._generated),
+        }
+        library = load(self._files)
+        rows = 1 if batch is None else batch
+        self._memory, self._state = _state_memory(program, library, rows)
+        self._inputs = {n.name: np.zeros((rows, n.n), n.dtype) for n in program.inputs}
+        self._outputs = {
+            name: np.zeros((rows, program[value].n), program[value].dtype)
+            for name, value in program.outputs.items()
+        }
+        self._call = _bound(
+            library.policy_batch,
+            ctypes.c_int32(rows),
+            ctypes.c_void_p(self._memory.ctypes.data),
+            _addresses(self._inputs.values()),
+            _addresses(self._outputs.values()),
+        )
+        self.reset()
+
+    def step(self, inputs: Values) -> dict[str, IntArray]:
+        for name, value in self.checked_inputs(inputs).items():
+            self._inputs[name][...] = value
+        self._call()
+        return {name: self._shaped(value) for name, value in self._outputs.items()}
+
+    def get_state(self) -> dict[str, IntArray]:
+        return {name: self._shaped(value) for name, value in self._state.items()}
+
+    def set_state(self, state: Values) -> None:
+        for name, value in self.checked_state(state).items():
+            self._state[name][...] = value
+
+    def fuse(self, policy: Policy) -> Act | None:
+        """Encode, step and decode in one call of C."""
+        if self.batch is not None or policy.program is not self.program:
+            return None
+        return _fused(policy, load({**self._files, "act.c": policy_source(policy)}), self._memory)
+
+    def _shaped(self, value: npt.NDArray[Any]) -> IntArray:
+        return value.reshape(*self.batch_shape, value.shape[-1]).astype(np.int64)
+
+
+def _fused(policy: Policy, library: ctypes.PyDLL, memory: npt.NDArray[np.uint8]) -> Act:
+    """A closure over prebuilt buffers: per call one copy in, one call of C, one result out."""
+    encoder, discrete = policy.encoder, policy.decoder.is_discrete
+    buffer, action = np.zeros(encoder.n, np.float64), np.zeros(policy.decoder.n, np.float32)
+    addresses = (buffer.ctypes.data, memory.ctypes.data, action.ctypes.data)
+    context = (ctypes.c_void_p * 3)(*addresses)
+    function = library.policy_act
+    function.restype = ctypes.c_int32
+    pointer, shape, exact = ctypes.byref(context), (encoder.n,), (np.dtype("f4"), np.dtype("f8"))
+
+    def act(observation: npt.ArrayLike) -> Any:
+        if (
+            type(observation) is np.ndarray
+            and observation.shape == shape
+            and observation.dtype in exact
+        ):
+            buffer[:] = observation
+        else:
+            buffer[:] = _one(encoder.checked(observation), shape)
+        result = function(pointer)
+        if result < 0:
+            raise ObservationError(
+                f"observation channel {-1 - result} is NaN or infinite; the state was not advanced"
+            )
+        return result if discrete else action.copy()
+
+    # The C side holds bare addresses: what they point to must live as long as the closure.
+    act.__dict__["keeps"] = (context, buffer, action, memory, library)
+    return act
+
+
+def _one(observation: npt.NDArray[np.float32], shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    if observation.shape != shape:
+        raise ObservationError(
+            f"one step takes one observation of shape {shape}, not {observation.shape}"
+        )
+    return observation
+
+
+def _state_memory(
+    program: Program, library: ctypes.PyDLL, rows: int
+) -> tuple[npt.NDArray[np.uint8], dict[str, npt.NDArray[Any]]]:
+    """One block of state structures, and a view of each state in it, ``(rows, n)``."""
+    sizes = np.zeros(1 + len(program.states), np.uint64)
+    library.policy_layout(ctypes.c_void_p(sizes.ctypes.data))
+    size, *offsets = (int(value) for value in sizes)
+    memory = np.zeros(rows * size, np.uint8)
+    views = {
+        node.name: np.ndarray(
+            (rows, node.n),
+            node.dtype,
+            memory.data,
+            offset,
+            (size, np.dtype(node.dtype).itemsize),
+        )
+        for node, offset in zip(program.states, offsets, strict=True)
+    }
+    if any(not view.flags.aligned for view in views.values()):
+        raise StateError("the allocator gave memory that is not aligned for the state")
+    return memory, views
+
+
+def _addresses(arrays: Any) -> Any:
+    pointers = [array.ctypes.data for array in arrays]
+    return (ctypes.c_void_p * max(len(pointers), 1))(*pointers)
+
+
+def _bound(function: Any, *arguments: Any) -> Callable[[], None]:
+    function.restype = None
+
+    def call() -> None:
+        function(*arguments)
+
+    return call
