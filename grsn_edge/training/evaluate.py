@@ -110,5 +110,5 @@ class ActorAct:
 
     @property
     def rate(self) -> float:
-        """Spikes per neuron and step until now; 0 where no layer spikes."""
+        """Spikes per neuron and step until now, in all episodes of the batch; 0 without spikes."""
         return float(np.mean(self._rates)) if self._rates else 0.0

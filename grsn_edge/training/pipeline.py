@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-import grsn_edge
 from grsn_edge.errors import TrainingError
 from grsn_edge.policy import Policy
 from grsn_edge.policy.encoder import FloatArray
@@ -187,7 +187,7 @@ def _policy(session: Session, tensors: Tensors, how: str, provenance: Mapping[st
         "recipe": session.recipe.config(),
         "results": {name: e.config() for name, e in session.results.items()},
         "versions": {
-            "grsn-edge": getattr(grsn_edge, "__version__", "0"),
+            "grsn-edge": version("grsn-edge"),
             "torch": torch.__version__,
             "numpy": np.__version__,
             "python": platform.python_version(),

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from grsn_edge.errors import TrainingError
+
 __all__ = ["Evaluation", "Pace", "Progress", "TensorBoard", "Watcher"]
 
 
@@ -100,11 +102,16 @@ class TensorBoard:
     Args:
         folder: of the event files.
         env_steps: where training begins or goes on; later events of an older run are dropped.
+
+    Raises:
+        TrainingError: TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path, env_steps: int = 0) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise TrainingError("TensorBoard is not installed; install grsn-edge[train]") from None
         self._writer: Any = SummaryWriter(str(folder), purge_step=env_steps + 1)
 
     def __call__(self, progress: Progress) -> None:

@@ -112,7 +112,7 @@ def recipe(task_name: str, kind: str = "grsn", **changes: Any) -> Recipe:
     found = task(task_name)
     if kind not in _NETWORKS:
         raise UsageError(f"no network '{kind}'; there are: {', '.join(network_kinds())}")
-    values = {**_FOR_TASK.get(task_name, _OTHERWISE), **changes}
+    values = {**_FOR_TASK.get(task_name, _OTHERWISE), **_FOR_NETWORK.get(kind, {}), **changes}
     cells = _NETWORKS[kind](len(found.observations), values.pop("hidden"))
     readout = cell("readout", n_in=cells[-1].size, size=len(found.actions))
     try:
@@ -126,8 +126,13 @@ def network_kinds() -> tuple[str, ...]:
     return tuple(_NETWORKS)
 
 
-def _spiking(kind: str, **options: Any) -> Callable[[int, int], tuple[Cell, ...]]:
-    return lambda n_in, hidden: (cell(kind, n_in=n_in, size=hidden, **options),)
+def _grsn(gates: str) -> Callable[[int, int], tuple[Cell, ...]]:
+    return lambda n_in, hidden: (cell("grsn", n_in=n_in, size=hidden, gates=gates),)
+
+
+def _lif(n_in: int, hidden: int) -> tuple[Cell, ...]:
+    """Two layers: without recurrence, one cannot tell velocities from positions."""
+    return cell("lif", n_in=n_in, size=hidden), cell("lif", n_in=hidden, size=hidden)
 
 
 def _stacked(n_in: int, hidden: int) -> tuple[Cell, ...]:
@@ -140,9 +145,9 @@ def _stacked(n_in: int, hidden: int) -> tuple[Cell, ...]:
 
 
 _NETWORKS: Mapping[str, Callable[[int, int], tuple[Cell, ...]]] = {
-    "grsn": _spiking("grsn"),
-    "grsn-a": _spiking("grsn", gates="input"),
-    "lif": _spiking("lif"),
+    "grsn": _grsn("spikes"),
+    "grsn-a": _grsn("input"),
+    "lif": _lif,
     "mlp": _stacked,
 }
 
@@ -159,17 +164,23 @@ _CARTPOLE = {
 }
 _PENDULUM = {
     "hidden": 32,
-    "goal": -190.0,
+    "goal": -180.0,
     "gamma": 0.95,
     "reward_scale": 0.125,
+    "lr": 3e-3,
     "float_steps": 80 * 16384,
-    "quieten_steps": 40 * 16384,
-    "tune_steps": 20 * 16384,
+    "quieten_steps": 60 * 16384,
+    "quieten_lr": 2e-3,
+    "tune_steps": 10 * 16384,
+    "evaluate_episodes": 256,
 }
 _FOR_TASK: Mapping[str, Mapping[str, Any]] = {
     "cartpole-p": _CARTPOLE,
     "cartpole-v": _CARTPOLE,
     "pendulum-p": _PENDULUM,
-    "pendulum-v": {**_PENDULUM, "hidden": 64, "lr": 3e-3, "float_steps": 160 * 16384},
+    "pendulum-v": {**_PENDULUM, "hidden": 64, "lr": 5e-3, "float_steps": 160 * 16384},
+}
+_FOR_NETWORK: Mapping[str, Mapping[str, Any]] = {
+    "lif": {"lr": 4e-3, "float_steps": 150 * 16384},
 }
 _OTHERWISE = {**_CARTPOLE, "stop_at": None, "goal": None}

@@ -94,7 +94,7 @@ class Collector:
             kept["keep"].append(keep)
             kept["action"].append(action)
             step = self.env.step(head.applied(action[0]))
-            rewards.append(self._rewards(step, critic))
+            rewards.append(self.scaled_rewards(step, critic))
             dones.append(step.done)
             self._turn_over(step)
         stacked = {name: torch.cat(values) for name, values in kept.items()}
@@ -114,7 +114,7 @@ class Collector:
             target=torch.from_numpy(target),
         )
 
-    def _rewards(self, step: Step, critic: Critic) -> npt.NDArray[np.float32]:
+    def scaled_rewards(self, step: Step, critic: Critic) -> npt.NDArray[np.float32]:
         """Scaled rewards; the value of what a time limit cut off is added."""
         reward = (step.reward * self.recipe.reward_scale).astype(np.float32)
         if step.truncated.any():

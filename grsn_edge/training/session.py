@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -204,7 +204,8 @@ class Session:
         self.frozen = {k: v.detach().clone() for k, v in self.actor.named_parameters()}
         self.phase, self.update = "tune", 0
         self.act_as(self.quantised(self.frozen))
-        self.results["freeze"] = self.evaluate(_FRESH_SEED + self.seed)
+        fresh = self.evaluate(_FRESH_SEED + self.seed)
+        self.results["freeze"] = replace(fresh, phase="freeze")
         self.best = None
         self._consider(self.evaluate(_SELECTION_SEED + self.seed))
 

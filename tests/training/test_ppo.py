@@ -85,7 +85,7 @@ def test_a_time_limit_is_bootstrapped_and_a_fall_is_not() -> None:
     env.elapsed[1] = 499  # out of time
     step = env.step(np.zeros(16, np.int64))
     with torch.no_grad():
-        reward = collector._rewards(step, learner.critic)
+        reward = collector.scaled_rewards(step, learner.critic)
         value = learner.critic(torch.from_numpy(step.full[1]))
     assert reward[0] == np.float32(found.reward_scale)
     assert reward[1] == pytest.approx(found.reward_scale + found.gamma * float(value))
