@@ -1,6 +1,7 @@
 """Conformance: random policies, and backends run side by side with ``==`` on every integer."""
 
 from grsn_edge.conformance.lockstep import Difference, Report, compare
+from grsn_edge.conformance.random_graphs import random_graph
 from grsn_edge.conformance.random_programs import RandomProgram, random_program, random_programs
 
 __all__ = [
@@ -8,6 +9,7 @@ __all__ = [
     "RandomProgram",
     "Report",
     "compare",
+    "random_graph",
     "random_program",
     "random_programs",
 ]

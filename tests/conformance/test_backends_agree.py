@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from grsn_edge.backends import backend, backend_names
-from grsn_edge.conformance import compare, random_program, random_programs
+from grsn_edge.conformance import compare, random_graph, random_program, random_programs
 from grsn_edge.conformance.random_programs import HIDDEN, RandomProgram
 from grsn_edge.errors import BackendUnavailable
 from grsn_edge.program import Program
@@ -23,6 +23,12 @@ def test_backends_equal_the_reference(drawn: RandomProgram) -> None:
     assert report.equal, report.difference
     assert report.steps >= STEPS
     assert len(set(report.hashes.values())) == 1
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_backends_equal_the_reference_on_programs_that_are_no_networks(seed: int) -> None:
+    report = compare(random_graph(seed), USABLE, steps=512, streams=32, seed=seed)
+    assert report.equal, report.difference
 
 
 def test_the_draws_hold_every_cell_the_extreme_weights_and_sizes_from_1_to_256() -> None:

@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import importlib.util
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -21,7 +22,8 @@ __all__ = ["cache_folder", "compiler", "headers", "load", "why_not"]
 
 FLAGS = (
     "-std=c99",
-    "-O3",
+    "-O2",
+    "-ftree-vectorize",  # gcc's -O3 would jam the loop over columns and lose its vectors
     "-fPIC",
     "-shared",
     "-ffp-contract=off",
@@ -158,23 +160,17 @@ def _identity(command: tuple[str, ...]) -> str:
 
 @cache
 def _native_flags(command: tuple[str, ...]) -> tuple[str, ...]:
-    """``-march=native`` and full vectors, where the compiler knows them."""
-    flags = ("-march=native", "-mprefer-vector-width=512")
+    """``-march=native``, where the compiler knows it."""
     with tempfile.TemporaryDirectory(prefix="grsn-edge-") as scratch:
-        for accepted in (flags, flags[:1]):
-            line = [*command, *accepted, "-Werror", "-c", "-x", "c", os.devnull]
-            target = str(Path(scratch) / "empty.o")
-            done = subprocess.run([*line, "-o", target], capture_output=True, check=False)
-            if done.returncode == 0:
-                return accepted
-    return ()
+        target = str(Path(scratch) / "empty.o")
+        line = [*command, "-march=native", "-Werror", "-c", "-x", "c", os.devnull, "-o", target]
+        done = subprocess.run(line, capture_output=True, check=False)
+        return ("-march=native",) if done.returncode == 0 else ()
 
 
 @cache
 def _processor() -> str:
     """The processor's features, so that a shared cache never holds another's code."""
-    import platform
-
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
