@@ -1,0 +1,17 @@
+"""Running a frozen policy: one step per sampling period, or a stream of lines."""
+
+from grsn_edge.runtime.play import Episode, play_episode, play_episodes
+from grsn_edge.runtime.stream import LineResult, read_lines
+from grsn_edge.runtime.streaming import PolicySpec, StateSpec, StreamingPolicy, default_backend
+
+__all__ = [
+    "Episode",
+    "LineResult",
+    "PolicySpec",
+    "StateSpec",
+    "StreamingPolicy",
+    "default_backend",
+    "play_episode",
+    "play_episodes",
+    "read_lines",
+]
