@@ -27,7 +27,7 @@ from grsn_edge.training.progress import Evaluation, Pace, Progress, TensorBoard,
 from grsn_edge.training.recipes import Recipe
 from grsn_edge.training.session import DONE, PHASES, Session, Tensors, Update
 
-__all__ = ["CHECKPOINT", "Outcome", "Policies", "resume", "train"]
+__all__ = ["CHECKPOINT", "Outcome", "Policies", "best_actor", "policy_of", "resume", "train"]
 
 CHECKPOINT = "checkpoint.safetensors"
 """Name of the checkpoint in the folder of a run."""
@@ -170,15 +170,30 @@ def _progress(session: Session, phase: str, done: int, update: Update, pace: Pac
 
 
 def _policies(session: Session, provenance: Mapping[str, Any]) -> Policies:
-    best = session.best.tensors if session.best is not None else {}
-    tuned = {k[len("actor.") :]: v for k, v in best.items() if k.startswith("actor.")}
+    tuned = best_actor(session)
     return Policies(
-        _policy(session, session.frozen, "post-training", provenance),
-        _policy(session, tuned, "fine-tuned", provenance),
+        policy_of(session, session.frozen, "post-training", provenance),
+        policy_of(session, tuned, "fine-tuned", provenance),
     )
 
 
-def _policy(session: Session, tensors: Tensors, how: str, provenance: Mapping[str, Any]) -> Policy:
+def best_actor(session: Session) -> Tensors:
+    """The actor's best parameters in the session's present phase, or its present ones."""
+    best = session.tensors() if session.best is None else session.best.tensors
+    return {k[len("actor.") :]: v for k, v in best.items() if k.startswith("actor.")}
+
+
+def policy_of(
+    session: Session, tensors: Tensors, how: str, provenance: Mapping[str, Any]
+) -> Policy:
+    """The frozen policy of these parameters, with all that is known of the run.
+
+    Args:
+        session: in phase ``tune`` or done: its scales are fixed.
+        tensors: the actor's parameters by name.
+        how: ``post-training`` or ``fine-tuned``.
+        provenance: further JSON values.
+    """
     actor = session.quantised(tensors)
     about = {
         "quantisation": how,

@@ -62,6 +62,7 @@ class QuantisedActor(nn.Module):
             nn.ParameterDict({k: nn.Parameter(v.detach().clone()) for k, v in p.items()})
             for p in params
         )
+        self._kept: tuple[tuple[int, ...], dict[str, Tensor]] | None = None
         self._program = TorchProgram(
             assemble_cells(network, self.plans, self.integers(), signal.hi), self._surrogates()
         )
@@ -107,6 +108,15 @@ class QuantisedActor(nn.Module):
         return self.network.cells[i].integers(params, self.plans[i], TorchQuantiser())
 
     def _constants(self) -> dict[str, Tensor]:
+        """All integers of the program; kept between steps that learn nothing."""
+        if torch.is_grad_enabled():
+            return self._fresh_constants()
+        versions = tuple(p._version for p in self.parameters())
+        if self._kept is None or self._kept[0] != versions:
+            self._kept = versions, self._fresh_constants()
+        return self._kept[1]
+
+    def _fresh_constants(self) -> dict[str, Tensor]:
         return {
             f"{scope}.{key}": value
             for i, scope in enumerate(self.network.scopes)

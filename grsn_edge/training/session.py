@@ -184,7 +184,7 @@ class Session:
         elif self.phase == "float" and self.updates("quieten"):
             self._begin_to_quieten()
         else:
-            self._begin_to_tune()
+            self.begin_to_tune()
             if not self.updates("tune"):
                 self._leave()
 
@@ -196,7 +196,8 @@ class Session:
         self.penalty = _FIRST_PENALTY
         self.act_as(self.actor)
 
-    def _begin_to_tune(self) -> None:
+    def begin_to_tune(self) -> None:
+        """Fix the scales from roll-outs of the float actor, and go on in integers."""
         assert isinstance(self.actor, Actor)
         records = record(self.actor, self.task, seed=_CALIBRATION_SEED + self.seed)
         params = [dict(cell.named_parameters()) for cell in self.actor.cells]

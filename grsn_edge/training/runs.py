@@ -1,0 +1,63 @@
+"""What can be made of a saved run, finished or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from grsn_edge.policy import Policy
+from grsn_edge.training.actor import Actor
+from grsn_edge.training.checkpoint import load_session
+from grsn_edge.training.evaluate import ActorAct, Play, play
+from grsn_edge.training.pipeline import CHECKPOINT, best_actor, policy_of
+from grsn_edge.training.session import Session
+
+__all__ = ["float_play", "freeze_run"]
+
+
+def freeze_run(folder: Path, provenance: Mapping[str, Any] | None = None) -> Policy:
+    """The best policy that a run holds: fine-tuned if it came so far, else as quantised now.
+
+    The run itself is not changed.
+
+    Args:
+        folder: as given to :func:`~grsn_edge.training.pipeline.train`.
+        provenance: JSON values to keep in the policy.
+
+    Raises:
+        CheckpointError: no checkpoint there, or a damaged one.
+        FreezeError, RangeProofError: what was learned has no integer form.
+    """
+    session = load_session(folder / CHECKPOINT)
+    if session.phase in ("float", "quieten"):
+        _load_actor(session)
+        session.begin_to_tune()
+        return policy_of(session, session.frozen, "post-training", provenance or {})
+    return policy_of(session, best_actor(session), "fine-tuned", provenance or {})
+
+
+def float_play(folder: Path, episodes: int, seed: int) -> Play:
+    """Greedy play of the float network that a finished run was frozen from.
+
+    Raises:
+        CheckpointError: no checkpoint there, or a damaged one.
+    """
+    session = load_session(folder / CHECKPOINT)
+    actor = Actor(session.recipe.network, np.random.default_rng(0))
+    actor.load_state_dict(dict(session.frozen))
+
+    def sense(observation: Any) -> torch.Tensor:
+        return torch.from_numpy(session.task.normalise(observation))
+
+    return play(ActorAct(actor, session.task, sense, episodes), session.task, episodes, seed)
+
+
+def _load_actor(session: Session) -> None:
+    tensors = best_actor(session)
+    with torch.no_grad():
+        for name, value in session.actor.named_parameters():
+            value.copy_(tensors[name])
