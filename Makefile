@@ -49,7 +49,7 @@ conformance: $(VENV)/.dev
 	$(BIN)/python tools/conformance.py --steps 1e7
 
 models: $(VENV)/.dev
-	$(BIN)/python tools/train_models.py
+	$(BIN)/python tools/bench_training.py --models models
 
 clean:
 	rm -rf $(VENV) out build dist .mypy_cache .pytest_cache .ruff_cache

@@ -31,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         result = args.verb.run(args)
-        print(json.dumps(result.data) if args.json else result.text, flush=True)
+        output = json.dumps(result.data) if args.json else result.text
+        print(output, end="\n" if output else "", flush=True)
     except GrsnEdgeError as error:
         print(f"grsn-edge: {error}", file=sys.stderr)
         return 1

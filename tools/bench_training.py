@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""Train every shipped task from several seeds, and print what the frozen policies are worth.
+
+    python tools/bench_training.py                    the table
+    python tools/bench_training.py --models models    and the policies of the first seed, with cards
+
+Each run is one process on one core; its seconds are CPU seconds of the whole run: float training,
+quietening, freeze, fine-tuning in integers, and all evaluations on the way.  Returns are means of
+100 fresh episodes in gymnasium's own environments, played step by step: the frozen policies
+through the ``c`` backend, the float network in batched form.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from grsn_edge.policy import dumps, loads, model_hash, save
+from grsn_edge.program import memory, operations
+from grsn_edge.runtime import StreamingPolicy, play_episodes
+from grsn_edge.tasks import task
+from grsn_edge.tasks.environments import make_environment
+from grsn_edge.training.pipeline import train
+from grsn_edge.training.recipes import recipe
+from grsn_edge.training.runs import float_play
+
+EPISODES, FIRST_EPISODE = 100, 10_000
+
+SHIPPED = {"cartpole-p": 0.05, "cartpole-v": 0.05, "pendulum-p": 0.1, "pendulum-v": None}
+"""Tasks with the spike rate that their policies are trained for."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run."""
+
+    task: str
+    network: str
+    seed: int
+    spike_rate: float | None
+
+    @property
+    def command(self) -> str:
+        """The command that makes this policy."""
+        rate = f" --spike-rate {self.spike_rate}" if self.spike_rate else ""
+        return f"grsn-edge train {self.task} --network {self.network} --seed {self.seed}{rate}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one run gave: mean returns, spikes per neuron and step, CPU seconds, the policy."""
+
+    job: Job
+    float_return: float
+    post_training: float
+    fine_tuned: float
+    standard_error: float
+    rate: float
+    seconds: float
+    env_steps: int
+    policy: bytes
+
+
+def run(job: Job) -> Row:
+    """Train one policy and play it."""
+    changes = {"spike_rate": job.spike_rate} if job.spike_rate else {}
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.process_time()
+        outcome = train(
+            recipe(job.task, job.network, **changes),
+            seed=job.seed,
+            folder=Path(folder),
+            provenance={"command": job.command},
+        )
+        seconds = time.process_time() - began
+        floats = float_play(Path(folder), EPISODES, FIRST_EPISODE).mean
+    assert outcome.policies is not None
+    quantised, _ = returns(outcome.policies.post_training, job.task)
+    tuned, error = returns(outcome.policies.fine_tuned, job.task)
+    rate = outcome.results["tune"].rate
+    policy = dumps(outcome.policies.fine_tuned)
+    return Row(job, floats, quantised, tuned, error, rate, seconds, outcome.env_steps, policy)
+
+
+def returns(policy, name: str) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+    """Mean return and its standard error, through the c backend."""
+    chosen = task(name)
+    with StreamingPolicy(policy, "c") as running:
+        played = play_episodes(
+            running, make_environment(name), EPISODES, FIRST_EPISODE, chosen.max_steps
+        )
+        found = [episode.ret for episode in played]
+    mean = sum(found) / len(found)
+    variance = sum((value - mean) ** 2 for value in found) / len(found)
+    return mean, (variance / len(found)) ** 0.5
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Rows as a Markdown table."""
+    lines = [
+        "| task | network | seed | CPU s | env steps | float | int8 post-training "
+        "| int8 fine-tuned (± s.e.) | spikes |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {r.job.task} | {r.job.network} | {r.job.seed} | {r.seconds:.0f} | {r.env_steps:,} "
+        f"| {r.float_return:.1f} | {r.post_training:.1f} "
+        f"| {r.fine_tuned:.1f} ± {r.standard_error:.1f} | {100 * r.rate:.1f} % |"
+        for r in rows
+    ]
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    """One line on where this ran."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "gymnasium"))
+    where = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    return f"{where}, {packages}"
+
+
+def ship(rows: Sequence[Row], folder: Path) -> None:
+    """Write the first seed's policy of each task, and its card."""
+    for name in dict.fromkeys(row.job.task for row in rows):
+        mine = [row for row in rows if row.job.task == name]
+        policy = loads(mine[0].policy)
+        save(policy, folder / f"{name}.grsn")
+        (folder / f"{name}.md").write_text(card(policy, mine), encoding="utf-8")
+
+
+def card(policy, rows: Sequence[Row]) -> str:  # type: ignore[no-untyped-def]
+    """A policy's card."""
+    first, chosen = rows[0], task(rows[0].job.task)
+    summary = chosen.summary[0].upper() + chosen.summary[1:]
+    seen = ", ".join(f"{c.name} ({c.unit})" for c in policy.observations)
+    done = ", ".join(f"{c.name} ({c.unit})" for c in policy.actions)
+    spikes = {n.name: first.rate for n in policy.program if n.op == "ge" and n.interval.is_binary}
+    worst, typical = operations(policy.program).total, operations(policy.program, spikes).total
+    sizes = memory(policy.program)
+    cells = " → ".join(f"{c['kind']} {c['size']}" for c in policy.provenance["network"]["cells"])
+    counts = "\n".join(
+        f"| {name.replace('_', ' ')} | {getattr(worst, name):.0f} | {getattr(typical, name):.0f} |"
+        for name in worst.__dataclass_fields__
+    )
+    return f"""\
+# {policy.name}
+
+{summary}: `{chosen.environment}`, one step per {policy.period_s} s.
+
+- **observation**: {seen}; {policy.encoder.dtype}
+- **action**: {done}; {policy.decoder.kind}
+- **network**: {cells}
+- **file**: {len(first.policy):,} bytes
+- **memory**: {sizes.constants:,} bytes of constants, {sizes.state} state, {sizes.scratch} scratch
+- **model hash**: `{model_hash(policy)}`
+
+Made by (and the same bytes again on the same versions):
+
+```
+{first.job.command}
+```
+
+## Returns
+
+Means of {EPISODES} fresh episodes, the frozen policies step by step in gymnasium through the `c`
+backend; this file is the first seed. Printed by `python tools/bench_training.py`.
+
+{table(rows)}
+
+## Operations per step
+
+Worst case (every neuron fires) and at the measured {100 * first.rate:.1f} % spikes.
+
+| operation | worst case | typical |
+|---|---|---|
+{counts}
+"""
+
+
+def main() -> int:
+    """Parse, train side by side, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tasks", nargs="+", default=list(SHIPPED), help="default: all shipped")
+    parser.add_argument("--network", default="grsn", help="grsn (default), grsn-a, lif or mlp")
+    parser.add_argument("--seeds", type=int, default=3, help="default 3")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--models", type=Path, help="also write policies and cards here")
+    parser.add_argument("--json", action="store_true", help="print rows as JSON")
+    args = parser.parse_args()
+    jobs = [
+        Job(name, args.network, seed, SHIPPED.get(name) if args.network == "grsn" else None)
+        for name in args.tasks
+        for seed in range(args.seeds)
+    ]
+    rows: list[Row] = []
+    with ProcessPoolExecutor(args.jobs) as pool:
+        for row in pool.map(run, jobs):
+            rows.append(row)
+            print(table([row]).splitlines()[-1], file=sys.stderr, flush=True)
+    if args.models:
+        args.models.mkdir(parents=True, exist_ok=True)
+        ship(rows, args.models)
+    if args.json:
+        print(json.dumps([{**vars(r), "job": vars(r.job), "policy": None} for r in rows]))
+    else:
+        print(f"{table(rows)}\n\n{machine()}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
