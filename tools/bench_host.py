@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""Time of one policy step on this machine, side by side in one run.
+
+    python tools/bench_host.py
+
+Two tables.  From Python: ``StreamingPolicy.step`` on each backend beside float GRUs of the same
+size in onnxruntime and torch; most of that is framework overhead.  The kernel alone: the generated
+C in a C loop beside a plain C float GRU compiled with ``-O3 -march=native -ffast-math``, the honest
+opponent.  All rows of a table are interleaved in random order, round after round; medians with the
+10th and 90th percentile over the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from bench.opponents import onnxruntime_gru, torch_gru
+from bench.spiking_policy import Measured, spiking_policy
+
+from grsn_edge.backends import backend, backend_names
+from grsn_edge.backends._c.compiler import compiler, headers
+from grsn_edge.backends._c.emit import emit
+from grsn_edge.runtime import StreamingPolicy
+
+HIDDEN, INPUTS, ACTIONS = 64, 8, 2
+RATES = (0.05, 0.10, 0.20)
+LOOP_STEPS = 1_000_000
+BENCH = Path(__file__).parent / "bench"
+
+Timed = Callable[[], float]
+"""Runs a batch of steps; seconds per step."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Seconds per step over the rounds: median, 10th and 90th percentile."""
+
+    name: str
+    median: float
+    p10: float
+    p90: float
+
+
+def interleaved(timed: Mapping[str, Timed], rounds: int) -> list[Row]:
+    """Time every candidate once a round, in a new order each round."""
+    found: dict[str, list[float]] = {name: [] for name in timed}
+    order = random.Random(0)
+    for name in timed:
+        timed[name]()
+    for _ in range(rounds):
+        names = list(timed)
+        order.shuffle(names)
+        for name in names:
+            found[name].append(timed[name]())
+    return [Row(n, *(float(q) for q in np.percentile(v, [50, 10, 90]))) for n, v in found.items()]
+
+
+def python_steps(measured: Mapping[float, Measured], calls: int) -> dict[str, Timed]:
+    """Candidates of the first table."""
+    candidates: dict[str, Timed] = {}
+    for rate, m in measured.items():
+        for name in backend_names():
+            if backend(name).unavailable() is None and (name == "c" or rate == 0.10):
+                step = StreamingPolicy(m.policy, name).step
+                label = f"StreamingPolicy.step, {name}, {100 * m.rate:.0f} % firing"
+                candidates[label] = _timed(step, m.observations, calls if name == "c" else 100)
+    observations = measured[0.10].observations
+    for label, make in (
+        ("onnxruntime float GRU", onnxruntime_gru),
+        ("torch eager float GRUCell", torch_gru),
+    ):
+        try:
+            candidates[label] = _timed(make(INPUTS, HIDDEN, ACTIONS), observations, 300)
+        except ImportError as error:
+            print(f"{label} left out: {error}", file=sys.stderr)
+    return candidates
+
+
+def kernels(measured: Mapping[float, Measured], folder: Path) -> dict[str, Timed]:
+    """Candidates of the second table, compiled into ``folder``."""
+    candidates: dict[str, Timed] = {}
+    for m in measured.values():
+        place = folder / f"{m.rate:.3f}"
+        place.mkdir()
+        generated = emit(m.policy.program, split_tables=True)
+        (place / "policy.h").write_text(generated.header)
+        (place / "policy.c").write_text(generated.source)
+        codes = place / "codes"
+        codes.write_bytes(m.policy.encoder.encode(m.observations).astype(np.int8).tobytes())
+        flags = ["-O2", "-ftree-vectorize", "-march=native", f"-DN_INPUTS={INPUTS}"]
+        flags += [f"-I{headers()}", "-I."]
+        program = _compile(place, flags, [BENCH / "step_loop.c", place / "policy.c"])
+        label = f"generated C, {100 * m.rate:.0f} % firing"
+        candidates[label] = _timed_program([program, codes])
+    fast = _compile(folder, ["-O3", "-march=native", "-ffast-math"], [BENCH / "gru_float.c"])
+    candidates["plain C float GRU, fast-math"] = _timed_program([fast])
+    return candidates
+
+
+def table(rows: list[Row], unit: float, suffix: str, reference: str) -> str:
+    """Rows with their ratio to the reference."""
+    base = next((row.median for row in rows if row.name == reference), None)
+    lines = [f"| step | median {suffix} | p10 | p90 | times faster than {reference} |"]
+    lines.append("|---|---|---|---|---|")
+    for row in sorted(rows, key=lambda r: r.median):
+        ratio = f"{base / row.median:.1f}" if base else "-"
+        times = " | ".join(f"{value * unit:.2f}" for value in (row.median, row.p10, row.p90))
+        lines.append(f"| {row.name} | {times} | {ratio} |")
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    """One line on where this ran."""
+    found = []
+    for name in ("grsn-edge", "numpy", "torch", "onnxruntime"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    where = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    cc = subprocess.run([*compiler(), "--version"], capture_output=True, text=True, check=True)
+    return f"{where}, {', '.join(found)}, {cc.stdout.splitlines()[0]}"
+
+
+def main() -> int:
+    """Parse, time, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=31, help="default 31")
+    parser.add_argument("--json", action="store_true", help="print seconds per step as JSON")
+    args = parser.parse_args()
+    measured = {
+        rate: spiking_policy(rate, hidden=HIDDEN, inputs=INPUTS, actions=ACTIONS) for rate in RATES
+    }
+    from_python = interleaved(python_steps(measured, 2000), args.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        alone = interleaved(kernels(measured, Path(folder)), min(args.rounds, 15))
+    if args.json:
+        rows = {"python": [vars(r) for r in from_python], "kernel": [vars(r) for r in alone]}
+        print(json.dumps({**rows, "machine": machine()}))
+        return 0
+    print(
+        f"One step of {INPUTS} inputs, {HIDDEN} neurons, {ACTIONS} actions; batch 1, one thread.\n"
+    )
+    print(table(from_python, 1e6, "µs", "onnxruntime float GRU"))
+    print()
+    print(table(alone, 1e9, "ns", "plain C float GRU, fast-math"))
+    print(f"\n{machine()}, {args.rounds} rounds")
+    return 0
+
+
+def _timed(step: Callable[[np.ndarray], object], observations: np.ndarray, calls: int) -> Timed:
+    rows = [observations[i % len(observations)] for i in range(calls)]
+
+    def run() -> float:
+        began = time.perf_counter()
+        for row in rows:
+            step(row)
+        return (time.perf_counter() - began) / calls
+
+    return run
+
+
+def _compile(folder: Path, flags: list[str], files: list[Path]) -> Path:
+    target = folder / "timed"
+    line = [*compiler(), "-std=c99", f"-DN_STEPS={LOOP_STEPS}", *flags, *map(str, files)]
+    subprocess.run([*line, "-lm", "-o", str(target)], cwd=folder, check=True)
+    return target
+
+
+def _timed_program(line: list[Path]) -> Timed:
+    def run() -> float:
+        done = subprocess.run(list(map(str, line)), capture_output=True, text=True, check=True)
+        return float(done.stdout.split()[0]) * 1e-9
+
+    return run
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
