@@ -1,8 +1,7 @@
 """Pendulum with positions only or velocity only: gymnasium's Pendulum-v1, masked.
 
 From the velocity alone the angle can be inferred only by integrating the equation of motion, whose
-torque the policy must know: Pendulum-V therefore also observes the last applied torque.  Without
-it the same networks stayed below -320 in training.
+torque the policy must know: Pendulum-V therefore also observes the last applied torque.
 """
 
 from __future__ import annotations

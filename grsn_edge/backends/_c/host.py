@@ -72,7 +72,7 @@ def policy_source(policy: Policy, name: str = "policy") -> str:
 #endif
 
 typedef struct {{
-    const double *observation;
+    const float *observation;
     {name}_state_t *state;
     float *action;
 }} {name}_context_t;
@@ -87,7 +87,7 @@ int32_t {name}_act(const {name}_context_t *context)
     {_type(code.dtype)} code[{code.n}];
     {_type(action.dtype)} action[{action.n}];
     for (int32_t i = 0; i < {encoder.n}; i++) {{
-        const float x = (float)context->observation[i];
+        const float x = context->observation[i];
 {_REFUSE if refuse else ""}        const float scaled = rintf((x - offset[i]) * gain[i]);
         const float upper = scaled > {encoder.limit}.0f ? {encoder.limit}.0f : scaled;
         const float value = upper < -{encoder.limit}.0f ? -{encoder.limit}.0f : upper;
