@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from grsn_edge.backends._c.compiler import load, why_not
 from grsn_edge.backends._c.emit import emit
-from grsn_edge.backends._c.host import host_source, policy_source
-from grsn_edge.backends.base import Act, Backend, Runner, Values
-from grsn_edge.errors import BackendUnavailable, ObservationError, StateError
+from grsn_edge.backends._c.exporter import export
+from grsn_edge.backends._c.host import act_header, act_source, call_source, host_source
+from grsn_edge.backends.base import Act, Backend, ExportOptions, Runner, Values
+from grsn_edge.errors import BackendUnavailable, ObservationError, StateError, UsageError
 from grsn_edge.policy import Policy
 from grsn_edge.program import IntArray, Program
 
@@ -35,6 +36,12 @@ class CBackend(Backend):
         if reason:
             raise BackendUnavailable(reason)
         return CRunner(program, batch)
+
+    def export(self, policy: Policy, options: ExportOptions) -> Mapping[str, bytes]:
+        """A folder of C99 that compiles by itself, with a self-test; needs no compiler here."""
+        if options.flavour is not None or options.state != "explicit":
+            raise UsageError("a C export has one flavour and explicit states")
+        return export(policy, with_encoder=options.with_encoder)
 
 
 class CRunner(Runner):
@@ -82,7 +89,13 @@ class CRunner(Runner):
         """Encode, step and decode in one call of C."""
         if self.batch is not None or policy.program is not self.program:
             return None
-        return _fused(policy, load({**self._files, "act.c": policy_source(policy)}), self._memory)
+        sources = {
+            **self._files,
+            "policy_act.h": act_header(policy),
+            "policy_act.c": act_source(policy),
+            "call.c": call_source(),
+        }
+        return _fused(policy, load(sources), self._memory)
 
     def _shaped(self, value: npt.NDArray[Any]) -> IntArray:
         return value.reshape(*self.batch_shape, value.shape[-1]).astype(np.int64)
@@ -98,7 +111,7 @@ def _fused(policy: Policy, library: ctypes.PyDLL, memory: npt.NDArray[np.uint8])
     buffer, action = np.zeros(encoder.n, np.float32), np.zeros(policy.decoder.n, np.float32)
     addresses = (buffer.ctypes.data, memory.ctypes.data, action.ctypes.data)
     context = (ctypes.c_void_p * 3)(*addresses)
-    function = library.policy_act
+    function = library.policy_call
     function.restype = ctypes.c_int32
     pointer, view = ctypes.byref(context), buffer.data
 

@@ -36,13 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except GrsnEdgeError as error:
         print(f"grsn-edge: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("grsn-edge: interrupted", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:
         # The reader has gone; keep Python's own flush at exit from complaining.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        print(f"grsn-edge: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("grsn-edge: interrupted", file=sys.stderr)
+        return INTERRUPTED
     return int(result.code)
 
 

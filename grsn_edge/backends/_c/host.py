@@ -10,7 +10,7 @@ from grsn_edge.policy import Policy
 from grsn_edge.policy.encoder import FloatArray
 from grsn_edge.program import Program
 
-__all__ = ["host_source", "policy_source"]
+__all__ = ["act_header", "act_source", "call_source", "host_source"]
 
 
 def host_source(program: Program, generated: CSource, name: str = "policy") -> str:
@@ -51,25 +51,78 @@ void {name}_batch(int32_t batch, {name}_state_t *states, const void *const *in, 
 """
 
 
-def policy_source(policy: Policy, name: str = "policy") -> str:
-    """``<name>_act``: encode, step and decode of one observation.
-
-    It returns the index of a discrete action, or 0, or ``-1 - channel`` for a refused observation.
-    """
-    encoder, decoder = policy.encoder, policy.decoder
-    (code,), (value,) = policy.program.inputs, policy.program.outputs.values()
-    action = policy.program[value]
-    refuse = encoder.on_invalid == "refuse"
+def act_header(policy: Policy, name: str = "policy") -> str:
+    """Declares ``<name>_act``, the step with the float encoder and decoder around it."""
+    decoder = policy.decoder
+    result = (
+        "the index of the action" if decoder.is_discrete else f"0, with action[{decoder.n}] set"
+    )
+    refused = (
+        "-1 - i where channel i is NaN or infinite: the state is then as before"
+        if policy.encoder.on_invalid == "refuse"
+        else "never negative: NaN counts as the code 0, infinities as the nearer end"
+    )
     return f"""\
-#include <float.h>
-#include <math.h>
-#include <stdint.h>
+/* {name}_act: one step from float to action.  Generated; do not edit.
+ *
+ * Encode, {name}_step, decode, in IEEE binary32; the integers are those of {name}_step.
+ * observation: {policy.encoder.n} numbers in the units of the policy's channels.
+ * action: room for {decoder.n} numbers; not used by a policy that chooses among actions.
+ * Returns {result};
+ * {refused}.
+ */
+#ifndef {name.upper()}_ACT_H
+#define {name.upper()}_ACT_H
 
 #include "{name}.h"
+
+int32_t {name}_act({name}_state_t *state, const float *observation, float *action);
+
+#endif
+"""
+
+
+def act_source(policy: Policy, name: str = "policy") -> str:
+    """Defines ``<name>_act``."""
+    encoder, decoder = policy.encoder, policy.decoder
+    (code,), (value,) = policy.program.inputs, policy.program.outputs.values()
+    result = policy.program[value]
+    refuse = encoder.on_invalid == "refuse"
+    return f"""\
+#include "{name}_act.h"
+
+#include <float.h>
+#include <math.h>
 
 #if FLT_EVAL_METHOD != 0
 #error "the encoder needs float arithmetic in IEEE binary32 (on x86: -mfpmath=sse)"
 #endif
+
+static const float encoder_offset[{encoder.n}] = {{{_floats(encoder.offset)}}};
+static const float encoder_gain[{encoder.n}] = {{{_floats(encoder.gain)}}};
+{"" if decoder.is_discrete else _decoder_tables(policy)}
+int32_t {name}_act({name}_state_t *state, const float *observation, float *action)
+{{
+    {_type(code.dtype)} code[{code.n}];
+    {_type(result.dtype)} result[{result.n}];
+    for (int32_t i = 0; i < {encoder.n}; i++) {{
+        const float x = observation[i];
+{_REFUSE if refuse else ""}        const float centred = x - encoder_offset[i];
+        const float scaled = rintf(centred * encoder_gain[i]);
+        const float upper = scaled > {encoder.limit}.0f ? {encoder.limit}.0f : scaled;
+        const float value = upper < -{encoder.limit}.0f ? -{encoder.limit}.0f : upper;
+        code[i] = ({_type(code.dtype)}){"value" if refuse else "(isnan(x) ? 0.0f : value)"};
+    }}
+    {name}_step(state, code, result);
+{_RETURN_INDEX if decoder.is_discrete else _return_action(decoder.n)}}}
+"""
+
+
+def call_source(name: str = "policy") -> str:
+    """``<name>_call``: ``<name>_act`` with its arguments in one structure, for callers that pay
+    for each argument."""
+    return f"""\
+#include "{name}_act.h"
 
 typedef struct {{
     const float *observation;
@@ -77,24 +130,12 @@ typedef struct {{
     float *action;
 }} {name}_context_t;
 
-int32_t {name}_act(const {name}_context_t *context);
+int32_t {name}_call(const {name}_context_t *context);
 
-static const float offset[{encoder.n}] = {{{_floats(encoder.offset)}}};
-static const float gain[{encoder.n}] = {{{_floats(encoder.gain)}}};
-{"" if decoder.is_discrete else _decoder_tables(policy)}
-int32_t {name}_act(const {name}_context_t *context)
+int32_t {name}_call(const {name}_context_t *context)
 {{
-    {_type(code.dtype)} code[{code.n}];
-    {_type(action.dtype)} action[{action.n}];
-    for (int32_t i = 0; i < {encoder.n}; i++) {{
-        const float x = context->observation[i];
-{_REFUSE if refuse else ""}        const float scaled = rintf((x - offset[i]) * gain[i]);
-        const float upper = scaled > {encoder.limit}.0f ? {encoder.limit}.0f : scaled;
-        const float value = upper < -{encoder.limit}.0f ? -{encoder.limit}.0f : upper;
-        code[i] = ({_type(code.dtype)}){"value" if refuse else "(isnan(x) ? 0.0f : value)"};
-    }}
-    {name}_step(context->state, code, action);
-{_RETURN_INDEX if decoder.is_discrete else _return_action(decoder.n)}}}
+    return {name}_act(context->state, context->observation, context->action);
+}}
 """
 
 
@@ -103,13 +144,14 @@ _REFUSE = """\
             return -1 - i;
         }
 """
-_RETURN_INDEX = "    return (int32_t)action[0];\n"
+_RETURN_INDEX = "    (void)action;\n    return (int32_t)result[0];\n"
 
 
 def _return_action(n: int) -> str:
     return f"""\
     for (int32_t i = 0; i < {n}; i++) {{
-        context->action[i] = middle[i] + scale[i] * (float)action[i];
+        const float scaled = decoder_scale[i] * (float)result[i];
+        action[i] = decoder_offset[i] + scaled;
     }}
     return 0;
 """
@@ -118,8 +160,8 @@ def _return_action(n: int) -> str:
 def _decoder_tables(policy: Policy) -> str:
     decoder = policy.decoder
     return (
-        f"static const float middle[{decoder.n}] = {{{_floats(decoder.offset)}}};\n"
-        f"static const float scale[{decoder.n}] = {{{_floats(decoder.scale)}}};\n"
+        f"static const float decoder_offset[{decoder.n}] = {{{_floats(decoder.offset)}}};\n"
+        f"static const float decoder_scale[{decoder.n}] = {{{_floats(decoder.scale)}}};\n"
     )
 
 

@@ -1,0 +1,49 @@
+"""``export``: the single-step graph as a file for other runtimes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from grsn_edge.backends import Backend, ExportOptions, backend, backend_names
+from grsn_edge.cli.result import Result, columns
+from grsn_edge.errors import UsageError
+from grsn_edge.policy import load, write_atomically
+
+SUMMARY = "write a policy's single-step graph for other runtimes"
+EXAMPLE = "grsn-edge export models/cartpole-p.grsn --to onnx --out out/export"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("model", type=Path, help="a .grsn file")
+    parser.add_argument(
+        "--to", nargs="+", default=["all"], help=f"{', '.join(exporters())} or all (default)"
+    )
+    parser.add_argument("--out", type=Path, default=Path("out/export"), help="folder")
+    parser.add_argument(
+        "--with-encoder", action="store_true", help="add the float encoder and decoder"
+    )
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Write every file that was asked for."""
+    policy, options = load(args.model), ExportOptions(with_encoder=args.with_encoder)
+    chosen = exporters() if "all" in args.to else tuple(dict.fromkeys(args.to))
+    unknown = sorted(set(chosen) - set(exporters()))
+    if unknown:
+        raise UsageError(f"no export '{unknown[0]}'; there are: {', '.join(exporters())}, all")
+    sizes: dict[str, int] = {}
+    for name in chosen:
+        for file, data in backend(name).export(policy, options).items():
+            path = args.out / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, data)
+            sizes[str(path)] = len(data)
+    rows = [(path, f"{size:,} bytes") for path, size in sizes.items()]
+    return Result({"files": sizes}, columns(rows))
+
+
+def exporters() -> tuple[str, ...]:
+    """Backends that have a file form."""
+    return tuple(n for n in backend_names() if type(backend(n)).export is not Backend.export)
