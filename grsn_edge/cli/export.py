@@ -24,11 +24,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--with-encoder", action="store_true", help="add the float encoder and decoder"
     )
+    parser.add_argument("--flavour", help="TFLite: litert (default) or tflm (TFLite Micro)")
+    parser.add_argument(
+        "--state",
+        default="explicit",
+        choices=("explicit", "variables"),
+        help="TFLite: inputs and outputs (default), or variables with a reset signature",
+    )
 
 
 def run(args: argparse.Namespace) -> Result:
     """Write every file that was asked for."""
-    policy, options = load(args.model), ExportOptions(with_encoder=args.with_encoder)
+    policy = load(args.model)
+    options = ExportOptions(args.with_encoder, args.flavour, args.state)
     chosen = exporters() if "all" in args.to else tuple(dict.fromkeys(args.to))
     unknown = sorted(set(chosen) - set(exporters()))
     if unknown:

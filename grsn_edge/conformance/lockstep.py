@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,10 @@ import numpy as np
 from grsn_edge.backends import Runner, backend
 from grsn_edge.program import IntArray, Program
 
-__all__ = ["Difference", "Report", "compare", "trajectories"]
+__all__ = ["Course", "Difference", "Report", "compare", "trajectories"]
+
+Course = Iterable[tuple["dict[str, IntArray] | None", "dict[str, IntArray]"]]
+"""For each step a state to start afresh from (or None to go on), and the inputs, by name."""
 
 _RESTART = 64  # steps between two fresh states, so that extremes are seen often
 
@@ -60,6 +63,7 @@ def compare(
     steps: int,
     streams: int = 16,
     seed: int = 0,
+    course: Course | None = None,
 ) -> Report:
     """Run ``program`` on the named backends from random and extreme states and inputs.
 
@@ -69,22 +73,26 @@ def compare(
         steps: steps in all; each of ``streams`` parallel trajectories gets its share.
         streams: parallel trajectories.
         seed: of the inputs and states.
+        course: states and inputs to follow instead; ``steps`` and ``seed`` are then not used.
 
     Raises:
         BackendError: a backend cannot run the program.
     """
+    done = 0
     runners = {name: backend(name).load(program, batch=streams) for name in names}
     digests = {name: hashlib.sha256() for name in names}
-    rounds = -(-steps // streams)
+    if course is None:
+        course = trajectories(program, streams, -(-steps // streams), seed)
     try:
-        for t, (state, inputs) in enumerate(trajectories(program, streams, rounds, seed)):
+        for t, (state, inputs) in enumerate(course):
             difference = _advance(runners, digests, t, state, inputs)
+            done += streams
             if difference:
-                return Report((t + 1) * streams, _hex(digests), difference)
+                return Report(done, _hex(digests), difference)
     finally:
         for runner in runners.values():
             runner.close()
-    return Report(rounds * streams, _hex(digests), None)
+    return Report(done, _hex(digests), None)
 
 
 def trajectories(

@@ -14,7 +14,7 @@ from grsn_edge.tasks.base import Task
 
 __all__ = ["register_environments", "task", "task_names"]
 
-_NOT_TASKS = ("base", "registry", "environments")
+_NOT_TASKS = ("base", "registry", "environments", "record")
 
 
 @cache
