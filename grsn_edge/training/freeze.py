@@ -12,23 +12,19 @@ from torch import Tensor
 
 from grsn_edge.neurons import Plan, Record, Signal
 from grsn_edge.policy import (
-    ACTION,
-    OBSERVATION,
+    MAX_GOLDEN,
     Encoder,
-    Golden,
     Network,
     Policy,
     assemble,
     make_decoder,
+    record_golden,
 )
 from grsn_edge.policy.encoder import LIMITS
-from grsn_edge.program import IntArray, step
 from grsn_edge.tasks import Task
 from grsn_edge.training.quantised import QuantisedActor
 
-__all__ = ["freeze", "observation_signal", "plan_network", "task_encoder", "with_golden"]
-
-GOLDEN_STEPS = 64
+__all__ = ["freeze", "observation_signal", "plan_network", "task_encoder"]
 
 
 def task_encoder(task: Task, dtype: str = "int8", on_invalid: str = "refuse") -> Encoder:
@@ -94,16 +90,4 @@ def freeze(
         actions=task.actions,
         provenance={"task": task.name, "network": network.config(), **provenance},
     )
-    return with_golden(policy, observations)
-
-
-def with_golden(policy: Policy, observations: npt.NDArray[np.float32]) -> Policy:
-    """The policy with at most 64 steps of this trajectory recorded from reset."""
-    observations = np.asarray(observations[:GOLDEN_STEPS], dtype=np.float32)
-    codes = policy.encoder.encode(observations)
-    state = policy.program.initial_state()
-    actions: list[IntArray] = []
-    for code in codes:
-        outputs, state = step(policy.program, {OBSERVATION: code}, state)
-        actions.append(outputs[ACTION])
-    return replace(policy, golden=Golden(observations, codes, np.stack(actions), state))
+    return replace(policy, golden=record_golden(policy, observations[:MAX_GOLDEN]))

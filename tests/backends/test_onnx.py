@@ -175,7 +175,7 @@ def test_hostile_files_are_refused_by_name(reason: str) -> None:
 def test_large_and_missing_files_are_refused(tmp_path: Path, monkeypatch) -> None:
     with pytest.raises(FormatError, match="cannot be read"):
         read_onnx(tmp_path / "none.onnx")
-    monkeypatch.setattr("grsn_edge.backends._onnx.reader.MAX_BYTES", 10)
+    monkeypatch.setattr("grsn_edge.backends._files.MAX_BYTES", 10)
     with pytest.raises(FormatError, match="more than 10"):
         read_onnx(b"x" * 11)
 

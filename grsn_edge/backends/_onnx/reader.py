@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import onnx
 from onnx import TensorProto
 
+from grsn_edge.backends._files import read_capped
 from grsn_edge.errors import FormatError
 
-__all__ = ["ALLOWED", "MAX_BYTES", "read_onnx"]
+__all__ = ["ALLOWED", "read_onnx"]
 
-MAX_BYTES = 64 * 2**20
 _ARITHMETIC = ("Add", "Clip", "Div", "GreaterOrEqual", "Mod", "Mul", "Sub")
 _PRODUCTS = ("MatMul", "MatMulInteger")
 _LAYOUT = ("ArgMax", "Cast", "Concat", "Expand", "Gather", "Identity", "Shape", "Slice")
@@ -30,10 +29,7 @@ def read_onnx(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
     Raises:
         FormatError: the text names the file and what is wrong with it.
     """
-    where = "<bytes>" if isinstance(source, bytes) else str(source)
-    data = source if isinstance(source, bytes) else _bytes(Path(source))
-    if len(data) > MAX_BYTES:
-        raise FormatError(f"{where}: {len(data)} bytes are more than {MAX_BYTES}")
+    where, data = read_capped(source)
     try:
         model = onnx.load_model_from_string(data)
     except Exception as error:  # protobuf's own errors have no common base across versions
@@ -44,15 +40,6 @@ def read_onnx(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
     except Exception as error:
         raise FormatError(f"{where}: not a valid ONNX model: {error}") from None
     return model
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise FormatError(f"{path}: larger than {MAX_BYTES} bytes")
-        return path.read_bytes()
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _check(model: onnx.ModelProto, where: str) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
+from grsn_edge.backends._files import read_capped
 from grsn_edge.backends._tflite.flatbuffer import schema
 from grsn_edge.errors import FormatError
 
-__all__ = ["ALLOWED", "MAX_BYTES", "read_tflite"]
+__all__ = ["ALLOWED", "read_tflite"]
 
-MAX_BYTES = 64 * 2**20
 _ARITHMETIC = ("ADD", "SUB", "MUL", "DIV", "FLOOR_DIV", "MAXIMUM", "MINIMUM", "ROUND")
 _COMPARISONS = ("GREATER", "GREATER_EQUAL", "ARG_MAX")
 _PRODUCTS = ("BATCH_MATMUL", "FULLY_CONNECTED")
@@ -32,10 +31,7 @@ def read_tflite(source: str | os.PathLike[str] | bytes) -> bytes:
     Raises:
         FormatError: the text names the file and what is wrong with it.
     """
-    where = "<bytes>" if isinstance(source, bytes) else str(source)
-    data = source if isinstance(source, bytes) else _bytes(Path(source))
-    if len(data) > MAX_BYTES:
-        raise FormatError(f"{where}: {len(data)} bytes are more than {MAX_BYTES}")
+    where, data = read_capped(source)
     if len(data) < 16 or data[4:8] != b"TFL3":
         raise FormatError(f"{where}: not a TFLite file (no identifier TFL3)")
     try:
@@ -44,15 +40,6 @@ def read_tflite(source: str | os.PathLike[str] | bytes) -> bytes:
         raise FormatError(f"{where}: damaged: {error}") from None
     _check(model, where)
     return data
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise FormatError(f"{path}: larger than {MAX_BYTES} bytes")
-        return path.read_bytes()
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _check(model: Any, where: str) -> None:
