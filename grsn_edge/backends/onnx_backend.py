@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from grsn_edge.backends._onnx.border import border_of
 from grsn_edge.backends.base import Backend, ExportOptions, Runner, Values
-from grsn_edge.errors import BackendUnavailable, UsageError
+from grsn_edge.errors import BackendError, BackendUnavailable, UsageError
 from grsn_edge.policy import Policy
 from grsn_edge.program import IntArray, Program
 
@@ -86,14 +87,13 @@ class OnnxRunner(Runner):
             self._states[self._now][name][...] = value
 
     def _bind(self, source: int, target: int) -> Any:
-        from grsn_edge.backends._onnx.lower import NEXT
-
-        binding = self._session.io_binding()
+        binding, border = self._session.io_binding(), border_of(self.program)
         for name, array in {**self._inputs, **self._states[source]}.items():
             _point(binding.bind_input, name, array)
-        after = {f"{name}{NEXT}": array for name, array in self._states[target].items()}
-        for name, array in {**self._outputs, **after}.items():
-            _point(binding.bind_output, name, array)
+        for name, array in self._outputs.items():
+            _point(binding.bind_output, border.outputs[name], array)
+        for name, array in self._states[target].items():
+            _point(binding.bind_output, border.nexts[name], array)
         return binding
 
     def _shaped(self, value: npt.NDArray[Any]) -> IntArray:
@@ -113,4 +113,9 @@ def _session(model: bytes) -> Any:
     options.log_severity_level = 3
     # Up to 1.18, onnxruntime's memory patterns overwrite tensors of this graph that are still read.
     options.enable_mem_pattern = False
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common base but this
+        raise BackendError(
+            f"onnxruntime {onnxruntime.__version__} does not load the graph: {error}"
+        ) from None

@@ -6,7 +6,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from grsn_edge.backends._describe import description
-from grsn_edge.backends._onnx.lower import BATCH, NEXT, TYPES, Lowering, build, graph_of
+from grsn_edge.backends._onnx.lower import BATCH, TYPES, Lowering, build, graph_of
 from grsn_edge.policy import ACTION, Policy
 from grsn_edge.program import Node
 
@@ -36,17 +36,10 @@ def _with_encoder(policy: Policy) -> onnx.ModelProto:
     lowering = graph_of(policy.program)
     _rename(lowering, source.name, f"{source.name}:code")
     lowering.nodes[:0] = _encoder_nodes(lowering, policy, source)
-    inputs = [helper.make_tensor_value_info(source.name, TensorProto.FLOAT, [BATCH, source.n])]
-    states = [
-        (s.name, helper.make_tensor_value_info(s.name, TYPES[s.dtype], [BATCH, s.n]))
-        for s in policy.program.states
-    ]
-    nexts = [
-        helper.make_tensor_value_info(f"{s.name}{NEXT}", TYPES[s.dtype], [BATCH, s.n])
-        for s in policy.program.states
-    ]
-    action = _decoder(lowering, policy)
-    return lowering.model([*inputs, *(info for _, info in states)], [action, *nexts])
+    _, *states = lowering.inputs()
+    _, *nexts = lowering.outputs()
+    observation = helper.make_tensor_value_info(source.name, TensorProto.FLOAT, [BATCH, source.n])
+    return lowering.model([observation, *states], [_decoder(lowering, policy), *nexts])
 
 
 def _encoder_nodes(lowering: Lowering, policy: Policy, source: Node) -> list[onnx.NodeProto]:
@@ -75,16 +68,18 @@ def _encoder_nodes(lowering: Lowering, policy: Policy, source: Node) -> list[onn
 
 def _decoder(lowering: Lowering, policy: Policy) -> onnx.ValueInfoProto:
     """``offset + scale * q`` for continuous actions; the index as it is for discrete ones."""
-    value = policy.program[policy.program.outputs[ACTION]]
+    integers, *_ = lowering.outputs()
     if policy.decoder.is_discrete:
-        return helper.make_tensor_value_info(ACTION, TYPES[value.dtype], [BATCH, value.n])
-    _rename(lowering, ACTION, f"{ACTION}:code")
+        return integers
+    _rename(lowering, integers.name, f"{ACTION}:code")
     for name, numbers in (("offset", policy.decoder.offset), ("scale", policy.decoder.scale)):
         lowering.constant(f"decoder/{name}", numbers, "float32")
     lowering.add("Cast", [f"{ACTION}:code"], "decoder/float", to=TensorProto.FLOAT)
     lowering.add("Mul", ["decoder/float", "decoder/scale"], "decoder/scaled")
-    lowering.add("Add", ["decoder/scaled", "decoder/offset"], ACTION)
-    return helper.make_tensor_value_info(ACTION, TensorProto.FLOAT, [BATCH, value.n])
+    lowering.add("Add", ["decoder/scaled", "decoder/offset"], integers.name)
+    return helper.make_tensor_value_info(
+        integers.name, TensorProto.FLOAT, [BATCH, policy.decoder.n]
+    )
 
 
 def _rename(lowering: Lowering, old: str, new: str) -> None:
