@@ -3,11 +3,11 @@
 
     python tools/bench_host.py
 
-Two tables.  From Python: ``StreamingPolicy.step`` on each backend beside float GRUs of the same
-size in onnxruntime and torch; most of that is framework overhead.  The kernel alone: the generated
-C in a C loop beside a plain C float GRU compiled with ``-O3 -march=native -ffast-math``, the honest
-opponent.  All rows of a table are interleaved in random order, round after round; medians with the
-10th and 90th percentile over the rounds.
+Three tables.  From Python: ``StreamingPolicy.step`` on each backend beside float GRUs and LSTMs of
+the same size in onnxruntime and torch; most of that is framework overhead.  The same for a batch of
+64 streams.  The kernel alone: the generated C in a C loop beside a plain C float GRU compiled with
+``-O3 -march=native -ffast-math``, the honest opponent.  All rows of a table are interleaved in
+random order, round after round; medians with the 10th and 90th percentile over the rounds.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from bench.opponents import onnxruntime_gru, torch_gru
+from bench.opponents import onnxruntime_net, recurrent_model, torch_net
 from bench.spiking_policy import Measured, spiking_policy
 
-from grsn_edge.backends import backend, backend_names
+from grsn_edge.backends import ExportOptions, backend, backend_names
 from grsn_edge.backends._c.compiler import compiler, headers
 from grsn_edge.backends._c.emit import emit
 from grsn_edge.runtime import StreamingPolicy
 
-HIDDEN, INPUTS, ACTIONS = 64, 8, 2
+HIDDEN, INPUTS, ACTIONS, BATCH = 64, 8, 2, 64
 RATES = (0.05, 0.10, 0.20)
 LOOP_STEPS = 1_000_000
 BENCH = Path(__file__).parent / "bench"
@@ -71,7 +71,7 @@ def interleaved(timed: Mapping[str, Timed], rounds: int) -> list[Row]:
 
 
 def python_steps(measured: Mapping[float, Measured], calls: int) -> dict[str, Timed]:
-    """Candidates of the first table."""
+    """Candidates of the first table: one stream."""
     candidates: dict[str, Timed] = {}
     for rate, m in measured.items():
         for name in backend_names():
@@ -79,16 +79,57 @@ def python_steps(measured: Mapping[float, Measured], calls: int) -> dict[str, Ti
                 step = StreamingPolicy(m.policy, name).step
                 label = f"StreamingPolicy.step, {name}, {100 * m.rate:.0f} % firing"
                 candidates[label] = _timed(step, m.observations, calls if name == "c" else 100)
-    observations = measured[0.10].observations
-    for label, make in (
-        ("onnxruntime float GRU", onnxruntime_gru),
-        ("torch eager float GRUCell", torch_gru),
-    ):
-        try:
-            candidates[label] = _timed(make(INPUTS, HIDDEN, ACTIONS), observations, 300)
-        except ImportError as error:
-            print(f"{label} left out: {error}", file=sys.stderr)
+    return candidates | _opponents(measured[0.10].observations[:, None, :], 1)
+
+
+def batched_steps(m: Measured) -> dict[str, Timed]:
+    """Candidates of the second table: a batch of streams, integers in and integers out."""
+    rows = [np.roll(m.observations, i, axis=0) for i in range(BATCH)]
+    observations = np.ascontiguousarray(np.stack(rows, axis=1))
+    codes = m.policy.encoder.encode(observations)
+    candidates: dict[str, Timed] = {}
+    for name in backend_names():
+        if backend(name).unavailable() is None:
+            runner = backend(name).load(m.policy.program, batch=BATCH)
+            label = f"{name}, {100 * m.rate:.0f} % firing"
+            candidates[label] = _timed(
+                lambda code, runner=runner: runner.step({"observation": code}), codes, 50
+            )
+    return candidates | _opponents(observations, BATCH)
+
+
+def _opponents(observations: np.ndarray, batch: int) -> dict[str, Timed]:
+    candidates: dict[str, Timed] = {}
+    for kind in ("GRU", "LSTM"):
+        for label, make in (("onnxruntime", onnxruntime_net), ("torch eager", torch_net)):
+            try:
+                step = make(kind, INPUTS, HIDDEN, ACTIONS, batch)
+            except ImportError as error:
+                print(f"{label} {kind} left out: {error}", file=sys.stderr)
+                continue
+            candidates[f"{label} float {kind}"] = _timed(step, observations, 200)
     return candidates
+
+
+def sizes(m: Measured) -> str:
+    """Bytes of the policy in each form, and of the float nets."""
+    from grsn_edge.policy import dumps
+    from grsn_edge.program import memory
+
+    rows = [("policy, .grsn", len(dumps(m.policy)))]
+    rows.append(("policy, constants in C", memory(m.policy.program).constants))
+    for name in ("onnx", "tflite"):
+        if backend(name).unavailable() is None:
+            for file, data in backend(name).export(m.policy, ExportOptions()).items():
+                if not file.endswith(".json"):
+                    rows.append((f"policy, {file}", len(data)))
+    for kind in ("GRU", "LSTM"):
+        try:
+            data = recurrent_model(kind, INPUTS, HIDDEN, ACTIONS, 1)
+            rows.append((f"float {kind}, .onnx", len(data)))
+        except ImportError:
+            continue
+    return "\n".join(["| file | bytes |", "|---|---|", *(f"| {n} | {b:,} |" for n, b in rows)])
 
 
 def kernels(measured: Mapping[float, Measured], folder: Path) -> dict[str, Timed]:
@@ -147,18 +188,23 @@ def main() -> int:
         rate: spiking_policy(rate, hidden=HIDDEN, inputs=INPUTS, actions=ACTIONS) for rate in RATES
     }
     from_python = interleaved(python_steps(measured, 2000), args.rounds)
+    in_batches = interleaved(batched_steps(measured[0.10]), min(args.rounds, 15))
     with tempfile.TemporaryDirectory() as folder:
         alone = interleaved(kernels(measured, Path(folder)), min(args.rounds, 15))
     if args.json:
-        rows = {"python": [vars(r) for r in from_python], "kernel": [vars(r) for r in alone]}
+        tables = {"python": from_python, "batch": in_batches, "kernel": alone}
+        rows = {name: [vars(r) for r in found] for name, found in tables.items()}
         print(json.dumps({**rows, "machine": machine()}))
         return 0
     print(
         f"One step of {INPUTS} inputs, {HIDDEN} neurons, {ACTIONS} actions; batch 1, one thread.\n"
     )
     print(table(from_python, 1e6, "µs", "onnxruntime float GRU"))
-    print()
+    print(f"\nThe same for {BATCH} streams at once (time of one call).\n")
+    print(table(in_batches, 1e6, "µs", "onnxruntime float GRU"))
+    print("\nThe kernel alone, in a C loop.\n")
     print(table(alone, 1e9, "ns", "plain C float GRU, fast-math"))
+    print(f"\n{sizes(measured[0.10])}")
     print(f"\n{machine()}, {args.rounds} rounds")
     return 0
 

@@ -15,12 +15,16 @@ FORMAT = 1
 """Version of this description."""
 
 
-def description(policy: Policy) -> str:
-    """Canonical JSON text; the same for the same policy."""
+def description(policy: Policy, *, with_encoder: bool = False) -> str:
+    """Canonical JSON text; the same for the same policy.
+
+    ``with_encoder`` says whether the file takes observations in units, or codes.
+    """
     program, encoder, decoder = policy.program, policy.encoder, policy.decoder
     outputs = {name: _value(program[node]) for name, node in program.outputs.items()}
     content: dict[str, Any] = {
         "format": FORMAT,
+        "takes": "observation" if with_encoder else "code",
         "name": policy.name,
         "model_hash": model_hash(policy),
         "period_s": policy.period_s,
@@ -46,6 +50,7 @@ def description(policy: Policy) -> str:
     }
     if policy.golden is not None:
         content["golden"] = {
+            "observation": policy.golden.observation.astype(float).tolist(),
             "code": policy.golden.code.tolist(),
             "action": policy.golden.action.tolist(),
             "state": {name: value.tolist() for name, value in policy.golden.state.items()},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from grsn_edge.errors import FormatError
 
@@ -19,16 +18,15 @@ def read_capped(source: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
         FormatError: it cannot be read, or is larger than 64 MiB.
     """
     if isinstance(source, bytes):
-        return "<bytes>", _capped("<bytes>", len(source), source)
-    path = Path(source)
+        return "<bytes>", _capped("<bytes>", source)
     try:
-        _capped(str(path), path.stat().st_size, b"")
-        return str(path), path.read_bytes()
+        with open(source, "rb") as file:  # never trust a size that was asked for before
+            return str(source), _capped(str(source), file.read(MAX_BYTES + 1))
     except OSError as error:
-        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+        raise FormatError(f"{source}: cannot be read: {error.strerror}") from None
 
 
-def _capped(where: str, size: int, data: bytes) -> bytes:
-    if size > MAX_BYTES:
-        raise FormatError(f"{where}: {size} bytes are more than {MAX_BYTES}")
+def _capped(where: str, data: bytes) -> bytes:
+    if len(data) > MAX_BYTES:
+        raise FormatError(f"{where}: more than {MAX_BYTES} bytes")
     return data

@@ -30,12 +30,16 @@ class NumpyRunner(Runner):
         self._state = program.initial_state(self.batch_shape)
 
     def step(self, inputs: Values) -> dict[str, IntArray]:
-        outputs, self._state = step(self.program, self.checked_inputs(inputs), self._state)
-        shape = self.batch_shape
-        return {k: np.broadcast_to(v, (*shape, v.shape[-1])).copy() for k, v in outputs.items()}
+        outputs, after = step(self.program, self.checked_inputs(inputs), self._state)
+        self._state = {name: self._batched_copy(value) for name, value in after.items()}
+        return {name: self._batched_copy(value) for name, value in outputs.items()}
 
     def get_state(self) -> dict[str, IntArray]:
         return {name: value.copy() for name, value in self._state.items()}
 
     def set_state(self, state: Values) -> None:
         self._state = self.checked_state(state)
+
+    def _batched_copy(self, value: IntArray) -> IntArray:
+        """A value that depends on no input has no batch of its own."""
+        return np.broadcast_to(value, (*self.batch_shape, value.shape[-1])).copy()

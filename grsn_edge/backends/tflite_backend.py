@@ -53,7 +53,7 @@ class TfliteBackend(Backend):
             raise BackendUnavailable(reason)
         from grsn_edge.backends._tflite.exporter import export
 
-        text = description(policy) + "\n"
+        text = description(policy, with_encoder=options.with_encoder) + "\n"
         return {"policy.tflite": export(policy, options), "policy.json": text.encode()}
 
 

@@ -50,9 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def verbs() -> dict[str, Verb]:
-    """Every verb by name."""
+    """Every verb by name; ``import_`` is the verb ``import``."""
     names = sorted(m.name for m in pkgutil.iter_modules(cli.__path__) if m.name not in _NOT_VERBS)
-    return {name: cast("Verb", importlib.import_module(f"{cli.__name__}.{name}")) for name in names}
+    modules = {name: importlib.import_module(f"{cli.__name__}.{name}") for name in names}
+    return {name.rstrip("_"): cast("Verb", module) for name, module in modules.items()}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -23,6 +23,7 @@ LAYERS = (
     "runtime",
     "tasks",
     "training",
+    "interchange",
     "report",
     "demo",
     "cli",

@@ -1,4 +1,4 @@
-"""What a step is compared with: float GRUs in onnxruntime and torch, batch 1, state fed back."""
+"""What a step is compared with: float GRUs and LSTMs in onnxruntime and torch, state fed back."""
 
 from __future__ import annotations
 
@@ -6,78 +6,91 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["Step", "onnxruntime_gru", "torch_gru"]
+__all__ = ["Step", "onnxruntime_net", "recurrent_model", "torch_net"]
 
-Step = Callable[[np.ndarray], int]
-"""Observation float32 ``(inputs,)`` → index of the action; keeps its own state."""
+Step = Callable[[np.ndarray], np.ndarray]
+"""Observations float32 ``(batch, inputs)`` → indices of the actions; keeps its own state."""
+
+_GATES = {"GRU": 3, "LSTM": 4}
 
 
-def onnxruntime_gru(inputs: int, hidden: int, actions: int) -> Step:
-    """onnxruntime's GRU operator, a MatMul and an ArgMax; one thread, plain ``session.run``."""
+def onnxruntime_net(kind: str, inputs: int, hidden: int, actions: int, batch: int) -> Step:
+    """onnxruntime's GRU or LSTM operator, a MatMul and an ArgMax; one thread, ``session.run``."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    model = _gru_graph(inputs, hidden, actions).SerializeToString()
+    model = recurrent_model(kind, inputs, hidden, actions, batch)
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    state = np.zeros((1, 1, hidden), np.float32)
+    names = ("h", "c") if kind == "LSTM" else ("h",)
+    state = {name: np.zeros((1, batch, hidden), np.float32) for name in names}
 
-    def step(observation: np.ndarray) -> int:
-        nonlocal state
-        action, state = session.run(None, {"x": observation.reshape(1, 1, -1), "h": state})
-        return int(action[0])
+    def step(observation: np.ndarray) -> np.ndarray:
+        given = {"x": observation.reshape(1, batch, inputs), **state}
+        action, *after = session.run(None, given)
+        state.update(zip(names, after, strict=True))
+        return np.asarray(action)
 
     return step
 
 
-def torch_gru(inputs: int, hidden: int, actions: int) -> Step:
-    """torch's GRUCell and Linear, eager, one thread."""
+def torch_net(kind: str, inputs: int, hidden: int, actions: int, batch: int) -> Step:
+    """torch's GRUCell or LSTMCell and a Linear, eager, one thread."""
     import torch
 
     torch.manual_seed(0)
-    cell, head = torch.nn.GRUCell(inputs, hidden), torch.nn.Linear(hidden, actions)
-    state = torch.zeros(1, hidden)
+    torch.set_num_threads(1)
+    cell = torch.nn.LSTMCell if kind == "LSTM" else torch.nn.GRUCell
+    net, head = cell(inputs, hidden), torch.nn.Linear(hidden, actions)
+    zeros = torch.zeros(batch, hidden)
+    state = (zeros, zeros) if kind == "LSTM" else zeros
 
     @torch.inference_mode()
-    def step(observation: np.ndarray) -> int:
+    def step(observation: np.ndarray) -> np.ndarray:
         nonlocal state
-        state = cell(torch.from_numpy(observation).reshape(1, -1), state)
-        return int(head(state).argmax())
+        state = net(torch.from_numpy(observation).reshape(batch, inputs), state)
+        values = head(state[0] if kind == "LSTM" else state)
+        return np.asarray(values.argmax(dim=1).numpy())
 
     return step
 
 
-def _gru_graph(inputs: int, hidden: int, actions: int):  # type: ignore[no-untyped-def]
+def recurrent_model(kind: str, inputs: int, hidden: int, actions: int, batch: int) -> bytes:
+    """The float ONNX model of :func:`onnxruntime_net`, as a file's bytes."""
     from onnx import TensorProto, helper, numpy_helper
 
-    rng = np.random.default_rng(0)
+    rng, gates = np.random.default_rng(0), _GATES[kind]
 
     def constant(name: str, *shape: int):  # type: ignore[no-untyped-def]
         return numpy_helper.from_array(rng.normal(0, 0.1, shape).astype(np.float32), name)
 
+    def value(name: str, *shape: int, dtype: int = TensorProto.FLOAT):  # type: ignore[no-untyped-def]
+        return helper.make_tensor_value_info(name, dtype, list(shape))
+
+    states = ["h", "c"] if kind == "LSTM" else ["h"]
+    after = [f"next_{name}" for name in states]
     nodes = [
-        helper.make_node("GRU", ["x", "W", "R", "B", "", "h"], ["", "next"], hidden_size=hidden),
-        helper.make_node("Squeeze", ["next", "axis"], ["flat"]),
+        helper.make_node(kind, ["x", "W", "R", "B", "", *states], ["", *after], hidden_size=hidden),
+        helper.make_node("Squeeze", ["next_h", "axis"], ["flat"]),
         helper.make_node("MatMul", ["flat", "out"], ["values"]),
         helper.make_node("ArgMax", ["values"], ["action"], axis=1, keepdims=0),
     ]
     graph = helper.make_graph(
         nodes,
-        "gru",
+        kind,
+        [value("x", 1, batch, inputs), *(value(name, 1, batch, hidden) for name in states)],
         [
-            helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, inputs]),
-            helper.make_tensor_value_info("h", TensorProto.FLOAT, [1, 1, hidden]),
+            value("action", batch, dtype=TensorProto.INT64),
+            *(value(name, 1, batch, hidden) for name in after),
         ],
         [
-            helper.make_tensor_value_info("action", TensorProto.INT64, [1]),
-            helper.make_tensor_value_info("next", TensorProto.FLOAT, [1, 1, hidden]),
-        ],
-        [
-            constant("W", 1, 3 * hidden, inputs),
-            constant("R", 1, 3 * hidden, hidden),
-            constant("B", 1, 6 * hidden),
+            constant("W", 1, gates * hidden, inputs),
+            constant("R", 1, gates * hidden, hidden),
+            constant("B", 1, 2 * gates * hidden),
             constant("out", hidden, actions),
             numpy_helper.from_array(np.array([0]), "axis"),
         ],
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    opset = [helper.make_opsetid("", 17)]
+    model: bytes = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    return model

@@ -44,6 +44,7 @@ void {name}_layout(uint64_t *sizes)
 
 void {name}_batch(int32_t batch, {name}_state_t *states, const void *const *in, void *const *out)
 {{
+    (void)in; /* a program may have no input */
     for (int32_t row = 0; row < batch; row++) {{
         {name}_step({arguments});
     }}

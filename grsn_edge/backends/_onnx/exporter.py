@@ -25,7 +25,7 @@ def export(policy: Policy, *, with_encoder: bool) -> bytes:
             index), by nodes named ``encoder/…`` and ``decoder/…`` around the integers.
     """
     model = _with_encoder(policy) if with_encoder else build(policy.program)
-    helper.set_model_props(model, {KEY: description(policy)})
+    helper.set_model_props(model, {KEY: description(policy, with_encoder=with_encoder)})
     onnx.checker.check_model(model, full_check=True)
     data: bytes = model.SerializeToString(deterministic=True)
     return data

@@ -39,7 +39,7 @@ def export(policy: Policy, options: ExportOptions) -> bytes:
         _with_encoder(writer, policy)
     else:
         explicit_step(writer, policy.program, 1, flavour)
-    writer.metadata(KEY, description(policy))
+    writer.metadata(KEY, description(policy, with_encoder=options.with_encoder))
     return writer.finish()
 
 
