@@ -46,6 +46,7 @@ def description(policy: Policy, *, with_encoder: bool = False) -> str:
             node.name: {**_value(node), "init": node.attrs["init"].tolist()}
             for node in program.states
         },
+        "state_order": [node.name for node in program.states],
         "outputs": outputs,
     }
     if policy.golden is not None:
