@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from grsn_edge.backends._c.files import Symbols, header, source
 from grsn_edge.backends._c.schedule import Loop, Products, Schedule, Single, schedule
+from grsn_edge.backends._c.spelling import C_TYPE, SUFFIX, literal, numbers
 from grsn_edge.program import OPS, IntArray, Interval, Node, Program, narrowest
 
 __all__ = ["CSource", "emit"]
 
-_C_TYPE = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
-_SUFFIX = {"int8": "i8", "int16": "i16", "int32": "i32"}
 _FEW_ROWS = 8  # below this a row's sum vectorises better than its column
 
 
@@ -36,9 +35,12 @@ def emit(program: Program, name: str = "policy", *, split_tables: bool = False) 
     Args:
         program: any step program.
         name: prefix of every external name, a C identifier.
-        split_tables: see :func:`~grsn_edge.backends._c.schedule.schedule`; for hosts.
+        split_tables: write for a processor with vectors: table look-ups in loops of their own
+            (see :func:`~grsn_edge.backends._c.schedule.schedule`), and few sums of spikes row by
+            row, where looking for the active ones would take longer than adding them all.
     """
-    return _Emitter(schedule(program, split_tables=split_tables), name).emit()
+    plan = schedule(program, split_tables=split_tables)
+    return _Emitter(plan, name, has_vectors=split_tables).emit()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,117 +54,32 @@ class _Place:
 class _Emitter:
     """Writes one program.  ``places`` maps stored values to memory, filled in as they are made."""
 
-    def __init__(self, plan: Schedule, name: str) -> None:
+    def __init__(self, plan: Schedule, name: str, *, has_vectors: bool) -> None:
         self.plan = plan
         self.program = plan.program
-        self.name = name
-        self.identifiers = _identifiers(node.name for node in plan.program)
+        self.symbols = Symbols(plan.program, name)
+        self.identifiers = self.symbols.values
+        self.has_vectors = has_vectors
         self.tables: list[str] = []
         self.places: dict[str, _Place] = {}
         for node in self.program:
             if node.op == "input":
                 self.places[node.name] = _Place(f"in_{self.identifiers[node.name]}", node.dtype)
             elif node.op == "state":
-                place = _Place(f"state->{self.identifiers[node.name]}", node.dtype)
-                self.places[node.name] = place
+                self.places[node.name] = _Place(
+                    f"state->{self.symbols.fields[node.name]}", node.dtype
+                )
 
     def emit(self) -> CSource:
         """Header and source."""
         body = [line for group in self.plan.groups for line in self._group(group)]
         body += self._hand_over()
-        fields = {node.name: self.identifiers[node.name] for node in self.program.states}
-        return CSource(self._header(), self._source(body), fields)
+        resets = [line for state in self.program.states for line in self._reset(state)]
+        text = source(self.symbols, self.tables, resets, body)
+        return CSource(header(self.symbols), text, self.symbols.fields)
 
-    # ---- files -------------------------------------------------------------------------------
-
-    def _header(self) -> str:
-        members = [
-            f"    {_C_TYPE[s.dtype]} {self.identifiers[s.name]}[{s.n}]; /* {_range(s.interval)} */"
-            for s in self.program.states
-        ] or ["    uint8_t unused; /* this policy has no state */"]
-        guard = f"{self.name.upper()}_H"
-        return "\n".join(
-            [
-                f"/* {self.name}: one step of an integer policy.  Generated; do not edit.",
-                " *",
-                " * The caller owns all memory.  Nothing here fails, allocates or keeps a global;",
-                " * inputs must lie in the stated ranges, and a state must come from",
-                f" * {self.name}_reset or from an earlier step.  One state serves one stream.",
-                " */",
-                f"#ifndef {guard}",
-                f"#define {guard}",
-                "",
-                "#include <stdint.h>",
-                "",
-                "typedef struct {",
-                *members,
-                f"}} {self.name}_state_t;",
-                "",
-                "/* The state before the first step of an episode. */",
-                f"void {self.name}_reset({self.name}_state_t *state);",
-                "",
-                "/* Advance one sampling period.  Arrays must not overlap.",
-                *(self._described("in", n.name, n) for n in self.program.inputs),
-                *(
-                    self._described("out", k, self.program[v])
-                    for k, v in self.program.outputs.items()
-                ),
-                " */",
-                f"{self._signature()};",
-                "",
-                "#endif",
-                "",
-            ]
-        )
-
-    def _source(self, body: list[str]) -> str:
-        resets = [
-            line
-            for s in self.program.states
-            for line in self._fill(f"state->{self.identifiers[s.name]}", s.dtype, s.attrs["init"])
-        ] or ["    state->unused = 0;"]
-        return "\n".join(
-            [
-                f'#include "{self.name}.h"',
-                "",
-                '#include "grsn_kernels.h"',
-                '#include "grsn_primitives.h"',
-                "",
-                *self.tables,
-                f"void {self.name}_reset({self.name}_state_t *state)",
-                "{",
-                *resets,
-                "}",
-                "",
-                self._signature(),
-                "{",
-                *self._unused(body),
-                *body,
-                "}",
-                "",
-            ]
-        )
-
-    def _unused(self, body: list[str]) -> list[str]:
-        """Parameters that this program never reads; compilers warn of them."""
-        names = ["state", *(f"in_{self.identifiers[i.name]}" for i in self.program.inputs)]
-        text = "\n".join(body)
-        return [f"    (void){name};" for name in names if not re.search(rf"\b{name}\b", text)]
-
-    def _signature(self) -> str:
-        inputs = [
-            f"const {_C_TYPE[n.dtype]} *restrict in_{self.identifiers[n.name]}"
-            for n in self.program.inputs
-        ]
-        outputs = [
-            f"{_C_TYPE[self.program[node].dtype]} *restrict out_{_identifier(name)}"
-            for name, node in self.program.outputs.items()
-        ]
-        state = f"{self.name}_state_t *restrict state"
-        return f"void {self.name}_step({', '.join([state, *inputs, *outputs])})"
-
-    def _described(self, prefix: str, name: str, node: Node) -> str:
-        return f" * {prefix}_{_identifier(name)}: {node.n} numbers, {_range(node.interval)}"
+    def _reset(self, state: Node) -> list[str]:
+        return self._fill(self.places[state.name].expression, state.attrs["init"], "init", state)
 
     # ---- groups ------------------------------------------------------------------------------
 
@@ -173,8 +90,10 @@ class _Emitter:
             array = self._array(group.operand)
             place = self.places[self.plan.source(group.operand)]
             binary = self.program[group.operand].interval.is_binary and place.dtype == "int8"
-            write = self._events if binary else self._dense
-            return write(group, array, place.dtype)
+            if not binary:
+                return self._dense(group, array, place.dtype)
+            few = self.has_vectors and group.rows < _FEW_ROWS
+            return self._gated_rows(group, array) if few else self._events(group, array)
         layout = {"concat": self._concat, "slice": self._slice, "argmax": self._argmax}
         return layout[group.nodes[0].op](group.nodes[0])
 
@@ -184,44 +103,53 @@ class _Emitter:
         stores: list[str] = []
         local: set[str] = set()
         for node in loop.nodes:
-            identifier = self.identifiers[node.name]
+            identifier = f"r_{self.identifiers[node.name]}"
             expression = self._expression(node, local, loop.n)
             lines.append(f"        const int32_t {identifier} = {expression};")
             local.add(node.name)
             if node.name in self.plan.stored:
                 place = self._store(node)
                 target = f"{place.expression}[i]"
-                stores.append(f"        {target} = ({_C_TYPE[place.dtype]}){identifier};")
+                stores.append(f"        {target} = ({C_TYPE[place.dtype]}){identifier};")
         declarations = [self._declare(node) for node in loop.nodes if self._is_temporary(node.name)]
         head = f"    for (int32_t i = 0; i < {loop.n}; i++) {{"
         return [*declarations, head, *lines, *stores, "    }"]
 
-    def _events(self, group: Products, operand: str, _: str) -> list[str]:
+    def _events(self, group: Products, operand: str) -> list[str]:
         """Add the columns of the neurons that fired, for all matrices at once."""
         label = self.identifiers[group.nodes[0].name]
         acc, n, rows = f"acc_{label}", self.program[group.operand].n, group.rows
-        wide = narrowest(self._reach(group))
-        dtype = "int16" if wide in ("int8", "int16") else "int32"
-        columns = np.concatenate([node.attrs["weight"] for node in group.nodes]).T
-        table = self._table(f"{label}_columns", columns, "int8")
+        dtype = self._narrow_sum(group)
+        table = self._table(f"columns_{label}", _stacked(group).T, "int8")
         active, count = f"active_{label}", f"count_{label}"
         return [
-            f"    /* {', '.join(node.name for node in group.nodes)}: event-driven */",
+            f"    /* {_names(group)}: event-driven */",
             *self._accumulators(group, acc, dtype),
             f"    uint16_t {active}[{-(-n // 4) * 4}];",
             f"    const int32_t {count} = grsn_active({operand}, {n}, {active});",
-            f"    grsn_add_columns_{_SUFFIX[dtype]}({acc}, {table}, {rows}, {active}, {count});",
+            f"    grsn_add_columns_{SUFFIX[dtype]}({acc}, {table}, {rows}, {active}, {count});",
+        ]
+
+    def _gated_rows(self, group: Products, operand: str) -> list[str]:
+        """Add every weight or nothing: no search for the active neurons, and no branch."""
+        label, n = self.identifiers[group.nodes[0].name], self.program[group.operand].n
+        acc, dtype = f"acc_{label}", self._narrow_sum(group)
+        table = self._table(f"rows_{label}", _stacked(group), "int8")
+        return [
+            f"    /* {_names(group)}: gated by spikes */",
+            *self._accumulators(group, acc, dtype),
+            f"    grsn_gate_rows_{SUFFIX[dtype]}({acc}, {table}, {group.rows}, {operand}, {n});",
         ]
 
     def _dense(self, group: Products, operand: str, dtype: str) -> list[str]:
         """Every weight times its input."""
         label, n = self.identifiers[group.nodes[0].name], self.program[group.operand].n
-        weight, acc = np.concatenate([node.attrs["weight"] for node in group.nodes]), f"acc_{label}"
+        weight, acc = _stacked(group), f"acc_{label}"
         order, layout = ("rows", weight) if group.rows < _FEW_ROWS else ("columns", weight.T)
-        table = self._table(f"{label}_{order}", layout, "int8")
-        kernel = f"grsn_by_{order}_{_SUFFIX[dtype]}"
+        table = self._table(f"{order}_{label}", layout, "int8")
+        kernel = f"grsn_by_{order}_{SUFFIX[dtype]}"
         return [
-            f"    /* {', '.join(node.name for node in group.nodes)}: dense */",
+            f"    /* {_names(group)}: dense */",
             *self._accumulators(group, acc, "int32"),
             f"    {kernel}({acc}, {table}, {group.rows}, {operand}, {n});",
         ]
@@ -233,19 +161,18 @@ class _Emitter:
             self.places[node.name] = _Place(f"({acc} + {offset})" if offset else acc, dtype)
             offset += node.n
         bias = np.concatenate([node.attrs["bias"] for node in group.nodes])
-        return [f"    {_C_TYPE[dtype]} {acc}[{group.rows}];", *self._fill(acc, dtype, bias)]
+        declaration = f"    {C_TYPE[dtype]} {acc}[{group.rows}];"
+        return [declaration, *self._fill(acc, bias, "bias", group.nodes[0])]
 
-    def _reach(self, group: Products) -> Interval:
-        """Every partial sum of every product of the group."""
+    def _narrow_sum(self, group: Products) -> str:
+        """int16 where the proof holds every partial sum of every product of the group in it."""
         operand = [self.program[group.operand].interval]
         reach = [OPS["matvec"].accumulator(node.attrs, operand) for node in group.nodes]
-        return Interval(
-            np.concatenate([r.lo for r in reach]), np.concatenate([r.hi for r in reach])
-        )
+        return "int16" if all(r.within(-(2**15), 2**15 - 1) for r in reach) else "int32"
 
     def _concat(self, node: Node) -> list[str]:
         place = self._store(node)
-        lines, offset = [f"    {_C_TYPE[place.dtype]} {place.expression}[{node.n}];"], 0
+        lines, offset = [f"    {C_TYPE[place.dtype]} {place.expression}[{node.n}];"], 0
         for arg in node.args:
             n = self.program[arg].n
             lines += self._copy(f"{place.expression} + {offset}", place.dtype, self._array(arg), n)
@@ -261,11 +188,11 @@ class _Emitter:
 
     def _argmax(self, node: Node) -> list[str]:
         array, operand = self._array(node.args[0]), self.plan.source(node.args[0])
-        suffix, n = _SUFFIX[self.places[operand].dtype], self.program[operand].n
+        suffix, n = SUFFIX[self.places[operand].dtype], self.program[operand].n
         place = self._store(node)
-        value = f"({_C_TYPE[place.dtype]})grsn_argmax_{suffix}({array}, {n})"
+        value = f"({C_TYPE[place.dtype]})grsn_argmax_{suffix}({array}, {n})"
         return [
-            f"    {_C_TYPE[place.dtype]} {place.expression}[1];",
+            f"    {C_TYPE[place.dtype]} {place.expression}[1];",
             f"    {place.expression}[0] = {value};",
         ]
 
@@ -273,15 +200,15 @@ class _Emitter:
         """Outputs, and the next states that could not be written where they belong."""
         lines: list[str] = []
         for name, value in self.program.outputs.items():
-            node, target = self.program[value], f"out_{_identifier(name)}"
+            node, target = self.program[value], self.symbols.results[name]
             lines += self._copy(target, node.dtype, self._array(value), node.n)
         late = [s for s in self.program.states if not self._keeps_itself(s.name)]
         arrays = {s.name: self._array(self.program.nexts[s.name]) for s in late}
         for state in late:
             # What comes from a state's old memory must be taken before that is overwritten.
             if self._root(self.program.nexts[state.name]).op == "state":
-                kept = f"old_for_{self.identifiers[state.name]}"
-                lines.append(f"    {_C_TYPE[state.dtype]} {kept}[{state.n}];")
+                kept = f"old_{self.identifiers[state.name]}"
+                lines.append(f"    {C_TYPE[state.dtype]} {kept}[{state.n}];")
                 lines += self._copy(kept, state.dtype, arrays[state.name], state.n)
                 arrays[state.name] = kept
         for state in late:
@@ -313,42 +240,42 @@ class _Emitter:
         return name in self.plan.stored and name not in self.plan.in_place
 
     def _declare(self, node: Node) -> str:
-        return f"    {_C_TYPE[node.dtype]} v_{self.identifiers[node.name]}[{node.n}];"
+        return f"    {C_TYPE[node.dtype]} v_{self.identifiers[node.name]}[{node.n}];"
 
     def _array(self, name: str) -> str:
         """The first element of a value's memory."""
         source = self.plan.source(name)
         if source not in self.places:
             node = self.program[source]
-            table = self._table(self.identifiers[source], node.attrs["value"], node.dtype)
+            table = self._table(
+                f"const_{self.identifiers[source]}", node.attrs["value"], node.dtype
+            )
             self.places[source] = _Place(table, node.dtype)
         return self.places[source].expression
 
     def _table(self, label: str, values: IntArray, dtype: str) -> str:
-        name = f"{self.name}_{label}"
-        text = np.array2string(
-            values.ravel(), separator=", ", threshold=values.size + 1, max_line_width=96
-        )
+        name = f"{self.symbols.name}_{label}"
         self.tables += [
-            f"static const {_C_TYPE[dtype]} {name}[{values.size}] = {{",
-            " " + re.sub(r"-2147483648", "(-2147483647 - 1)", text[1:-1]),
+            f"static const {C_TYPE[dtype]} {name}[{values.size}] = {{",
+            numbers(values, dtype),
             "};",
             "",
         ]
         return name
 
-    def _fill(self, target: str, dtype: str, values: IntArray) -> list[str]:
+    def _fill(self, target: str, values: IntArray, kind: str, node: Node) -> list[str]:
+        """Set an array to constants; ``kind`` and ``node`` name their table."""
         head = f"    for (int32_t i = 0; i < {values.size}; i++) {{"
         if np.all(values == values[0]):
-            return [head, f"        {target}[i] = {_literal(int(values[0]))};", "    }"]
-        label = re.sub(r"\W+", "_", target.removeprefix("state->")) + "_start"
-        storage = narrowest(Interval(values, values)) or dtype
-        return [head, f"        {target}[i] = {self._table(label, values, storage)}[i];", "    }"]
+            return [head, f"        {target}[i] = {literal(int(values[0]))};", "    }"]
+        storage = narrowest(Interval(values, values)) or "int32"
+        table = self._table(f"{kind}_{self.identifiers[node.name]}", values, storage)
+        return [head, f"        {target}[i] = {table}[i];", "    }"]
 
     def _copy(self, target: str, dtype: str, source: str, n: int) -> list[str]:
         return [
             f"    for (int32_t i = 0; i < {n}; i++) {{",
-            f"        ({target})[i] = ({_C_TYPE[dtype]})({source})[i];",
+            f"        ({target})[i] = ({C_TYPE[dtype]})({source})[i];",
             "    }",
         ]
 
@@ -371,9 +298,9 @@ class _Emitter:
         source = self.plan.source(name)
         node = self.program[source]
         if source in local:
-            return self.identifiers[source]
+            return f"r_{self.identifiers[source]}"
         if node.op == "const" and np.all(node.attrs["value"] == node.attrs["value"][0]):
-            return _literal(int(node.attrs["value"][0]))
+            return literal(int(node.attrs["value"][0]))
         index = "i" if node.n == n else "0"
         return f"(int32_t){self._array(source)}[{index}]"
 
@@ -387,42 +314,22 @@ class _Emitter:
         lo, hi = int(node.attrs["lo"]), int(node.attrs["hi"])
         given = self.program[self.plan.source(node.args[0])].interval
         if given.low >= lo:
-            return f"grsn_min({operand}, {_literal(hi)})"
+            return f"grsn_min({operand}, {literal(hi)})"
         if given.high <= hi:
-            return f"grsn_max({operand}, {_literal(lo)})"
-        return f"grsn_clip({operand}, {_literal(lo)}, {_literal(hi)})"
+            return f"grsn_max({operand}, {literal(lo)})"
+        return f"grsn_clip({operand}, {literal(lo)}, {literal(hi)})"
 
     def _lookup(self, node: Node, operand: str) -> str:
         table = node.attrs["table"]
         dtype = narrowest(Interval(table, table)) or "int16"
-        name = self._table(f"{self.identifiers[node.name]}_table", table, dtype)
+        name = self._table(f"table_{self.identifiers[node.name]}", table, dtype)
         return f"{name}[{operand} + 128]"
 
 
-def _literal(value: int) -> str:
-    """An integer of at least 32 bits on every target; AVR's int has 16."""
-    if value == -(2**31):
-        return "(-INT32_C(2147483647) - 1)"
-    text = f"INT32_C({abs(value)})"
-    return f"(-{text})" if value < 0 else text
+def _stacked(group: Products) -> IntArray:
+    """The matrices of a group, one below the other."""
+    return np.concatenate([node.attrs["weight"] for node in group.nodes])
 
 
-def _range(interval: Interval) -> str:
-    return f"in [{interval.low}, {interval.high}]"
-
-
-def _identifier(name: str) -> str:
-    return name.replace(".", "_")
-
-
-def _identifiers(names: Iterable[str]) -> dict[str, str]:
-    """C identifiers of value names, distinct where dots and underscores would collide."""
-    taken: set[str] = set()
-    found: dict[str, str] = {}
-    for name in names:
-        identifier = _identifier(name)
-        while identifier in taken:
-            identifier += "_"
-        taken.add(identifier)
-        found[name] = identifier
-    return found
+def _names(group: Products) -> str:
+    return ", ".join(node.name for node in group.nodes)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from grsn_edge.backends._c.compiler import headers
 from grsn_edge.backends._c.emit import CSource, emit
 from grsn_edge.backends._c.host import act_header, act_source
+from grsn_edge.backends._c.spelling import numbers
 from grsn_edge.backends._describe import description
 from grsn_edge.errors import UsageError
 from grsn_edge.policy import Golden, Policy
@@ -108,10 +107,8 @@ int32_t policy_selftest(void)
 
 
 def _table(name: str, dtype: str, values: IntArray) -> str:
-    text = np.array2string(
-        values.ravel(), separator=", ", threshold=values.size + 1, max_line_width=96
-    )
-    return f"static const {dtype}_t {name}[{values.size}] = {{\n {text[1:-1]}\n}};\n"
+    lines = numbers(values, dtype)
+    return f"static const {dtype}_t {name}[{values.size}] = {{\n{lines}\n}};\n"
 
 
 def _example(policy: Policy) -> str:
