@@ -21,6 +21,7 @@ from grsn_edge.report.theme import (
     clipped,
     lanes,
     picture,
+    signed,
     title,
 )
 
@@ -50,7 +51,7 @@ def learning_curve(
             axis.plot(steps, values, color=colour, lw=1.8, marker="o", markersize=3.2)
             _phases(axis, curve)
         if goal is not None:
-            _target(above, goal, f"goal {goal:g}", -3)
+            _target(above, goal, signed(f"goal {goal:g}"), -3)
         if spike_rate is not None:
             _target(below, 100 * spike_rate, f"goal {100 * spike_rate:g} %", 3)
         _name_phases(above, curve)
@@ -84,7 +85,8 @@ def return_histogram(returns: Mapping[str, Floats]) -> str:
                 axis.axvspan(mean - error, mean + error, color=INK, alpha=0.16, lw=0)
             axis.xaxis.set_major_locator(_few(4))
             axis.set_ylim(bottom=0)
-            title(axis, f"{clipped(stage)}\n{mean:,.1f} ± {error:,.1f}".replace("-", "−"))
+            summary = f"{mean:,.1f} ± {error:,.1f}" if np.isfinite(error) else f"{mean:,.1f}"
+            title(axis, f"{clipped(stage)}\n{signed(summary)}")
         for axis in axes[-columns:]:
             axis.set_xlabel("return")
         axes[0].set_ylabel("episodes")

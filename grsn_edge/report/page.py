@@ -19,7 +19,7 @@ from grsn_edge.report import tables
 from grsn_edge.report.data import EpisodeTrace, Floats, ReportData, episode_trace, standard_error
 from grsn_edge.report.episode import choose, closer_look, readings, strip, whole_episode
 from grsn_edge.report.figures import bars, learning_curve, rate_bars, return_histogram
-from grsn_edge.report.theme import BLUE, GREEN, ORANGE, PURPLE, SOFT, SPIKE
+from grsn_edge.report.theme import BLUE, GREEN, ORANGE, PURPLE, SOFT, SPIKE, signed
 
 __all__ = ["render", "write"]
 
@@ -193,11 +193,11 @@ def _summary(values: Floats) -> tuple[float, float, float, float, int]:
 
 
 def _number(value: float, digits: int = 0) -> str:
-    return f"{value:,.{digits}f}".replace("-", "−") if np.isfinite(value) else "–"
+    return signed(f"{value:,.{digits}f}") if np.isfinite(value) else "–"
 
 
 def _plain(value: float) -> str:
-    return f"{value:g}".replace("-", "−") if np.isfinite(value) else ("∞" if value > 0 else "−∞")
+    return signed(f"{value:g}") if np.isfinite(value) else ("∞" if value > 0 else "−∞")
 
 
 def _percent(share: float) -> str:

@@ -21,6 +21,7 @@ __all__ = [
     "clipped",
     "lanes",
     "picture",
+    "signed",
     "title",
 ]
 
@@ -119,6 +120,11 @@ def title(axis: Any, text: str, remark: str = "") -> None:
     axis.set_title(text, color=INK)
     if remark:
         axis.set_title(remark, loc="right", color=SOFT, fontsize=9.0)
+
+
+def signed(number: str) -> str:
+    """A number's text with the sign that is as wide as a plus."""
+    return number.replace("-", "−")
 
 
 def clipped(text: str, most: int = 24) -> str:
