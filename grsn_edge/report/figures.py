@@ -71,20 +71,22 @@ def return_histogram(returns: Mapping[str, Floats]) -> str:
     low, high = float(everything.min()), float(everything.max())
     pad = 0.04 * (high - low) if high - low > 1e-9 else max(1.0, 0.02 * abs(high))
     bins = np.linspace(low - pad, high + pad, 26)
+    counts = [np.histogram(values, bins)[0] for values in returns.values()]
     colours = [NEURONS[i % len(NEURONS)] for i in range(len(returns))]
 
     def draw(width: float) -> Any:
         columns = len(returns) if width >= WIDE else 1
         rows = -(-len(returns) // columns)
         figure, axes = lanes(width, [1.7 if columns > 1 else 1.0] * rows, columns=columns)
-        for axis, colour, (stage, values) in zip(axes, colours, returns.items(), strict=True):
-            axis.stairs(np.histogram(values, bins)[0], bins, fill=True, color=colour, alpha=0.75)
+        panels = zip(axes, counts, colours, returns.items(), strict=False)
+        for axis, count, colour, (stage, values) in panels:
+            axis.stairs(count, bins, fill=True, color=colour, alpha=0.75)
             mean, error = float(values.mean()), standard_error(values)
             axis.axvline(mean, color=INK, lw=1.2)
             if np.isfinite(error):
                 axis.axvspan(mean - error, mean + error, color=INK, alpha=0.16, lw=0)
             axis.xaxis.set_major_locator(_few(4))
-            axis.set_ylim(bottom=0)
+            axis.set_ylim(0, 1.05 * max(c.max() for c in counts))
             summary = f"{mean:,.1f} ± {error:,.1f}" if np.isfinite(error) else f"{mean:,.1f}"
             title(axis, f"{clipped(stage)}\n{signed(summary)}")
         for axis in axes[-columns:]:
