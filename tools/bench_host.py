@@ -29,7 +29,13 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from bench.opponents import onnxruntime_net, recurrent_model, torch_net
+from bench.opponents import (
+    compiled_torch_net,
+    litert_net,
+    onnxruntime_net,
+    recurrent_model,
+    torch_net,
+)
 from bench.spiking_policy import Measured, spiking_policy
 
 from grsn_edge.backends import ExportOptions, backend, backend_names
@@ -100,8 +106,14 @@ def batched_steps(m: Measured) -> dict[str, Timed]:
 
 def _opponents(observations: np.ndarray, batch: int) -> dict[str, Timed]:
     candidates: dict[str, Timed] = {}
+    nets = {
+        "onnxruntime": onnxruntime_net,
+        "LiteRT": litert_net,
+        "torch eager": torch_net,
+        "torch compiled": compiled_torch_net,
+    }
     for kind in ("GRU", "LSTM"):
-        for label, make in (("onnxruntime", onnxruntime_net), ("torch eager", torch_net)):
+        for label, make in nets.items():
             try:
                 step = make(kind, INPUTS, HIDDEN, ACTIONS, batch)
             except ImportError as error:

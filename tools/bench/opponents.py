@@ -6,7 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["Step", "onnxruntime_net", "recurrent_model", "torch_net"]
+__all__ = [
+    "Step",
+    "compiled_torch_net",
+    "litert_net",
+    "onnxruntime_net",
+    "recurrent_model",
+    "torch_net",
+]
 
 Step = Callable[[np.ndarray], np.ndarray]
 """Observations float32 ``(batch, inputs)`` → indices of the actions; keeps its own state."""
@@ -34,8 +41,10 @@ def onnxruntime_net(kind: str, inputs: int, hidden: int, actions: int, batch: in
     return step
 
 
-def torch_net(kind: str, inputs: int, hidden: int, actions: int, batch: int) -> Step:
-    """torch's GRUCell or LSTMCell and a Linear, eager, one thread."""
+def torch_net(
+    kind: str, inputs: int, hidden: int, actions: int, batch: int, *, compiled: bool = False
+) -> Step:
+    """torch's GRUCell or LSTMCell and a Linear, one thread; eager unless compiled."""
     import torch
 
     torch.manual_seed(0)
@@ -45,14 +54,46 @@ def torch_net(kind: str, inputs: int, hidden: int, actions: int, batch: int) -> 
     zeros = torch.zeros(batch, hidden)
     state = (zeros, zeros) if kind == "LSTM" else zeros
 
+    def forward(x, before):  # type: ignore[no-untyped-def]
+        after = net(x, before)
+        return head(after[0] if kind == "LSTM" else after).argmax(dim=1), after
+
+    if compiled:
+        forward = torch.compile(forward)
+
     @torch.inference_mode()
     def step(observation: np.ndarray) -> np.ndarray:
         nonlocal state
-        state = net(torch.from_numpy(observation).reshape(batch, inputs), state)
-        values = head(state[0] if kind == "LSTM" else state)
-        return np.asarray(values.argmax(dim=1).numpy())
+        action, state = forward(torch.from_numpy(observation).reshape(batch, inputs), state)
+        return np.asarray(action.numpy())
 
     return step
+
+
+def litert_net(kind: str, inputs: int, hidden: int, actions: int, batch: int) -> Step:
+    """The same nets in LiteRT, one thread, states copied out and in."""
+    from bench.litert_nets import litert_model
+
+    from grsn_edge.backends.tflite_backend import interpreter
+
+    running = interpreter(litert_model(kind, inputs, hidden, actions, batch))
+    sources = [details["index"] for details in running.get_input_details()]
+    action, *after = [details["index"] for details in running.get_output_details()]
+    state = [np.zeros((batch, hidden), np.float32) for _ in after]
+
+    def step(observation: np.ndarray) -> np.ndarray:
+        for index, value in zip(sources, [observation.reshape(batch, inputs), *state], strict=True):
+            running.set_tensor(index, value)
+        running.invoke()
+        state[:] = [running.get_tensor(index) for index in after]
+        return np.asarray(running.get_tensor(action))
+
+    return step
+
+
+def compiled_torch_net(kind: str, inputs: int, hidden: int, actions: int, batch: int) -> Step:
+    """As :func:`torch_net`, through ``torch.compile``."""
+    return torch_net(kind, inputs, hidden, actions, batch, compiled=True)
 
 
 def recurrent_model(kind: str, inputs: int, hidden: int, actions: int, batch: int) -> bytes:
