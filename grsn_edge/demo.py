@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def run_demo(out: Path, seed: int, say: Say, display: Display, command: str) -> 
         "firing_rate": spiking.results["tune"].rate,
         "backends": sorted(equality.hashes),
         "compared_steps": equality.steps,
-        "differences": 0,
+        "differences": int(not equality.equal),
         "model_bytes": model.stat().st_size,
         "seconds": round(time.monotonic() - began, 1),
         "model": str(model),
@@ -174,6 +175,7 @@ def _play(policy: Policy, name: str) -> _Played:
 def _machine(command: str) -> dict[str, str]:
     packages = {name: version(name) for name in ("grsn-edge", "numpy", "torch", "gymnasium")}
     return {
+        "date": datetime.now(timezone.utc).date().isoformat(),
         "command": command,
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
