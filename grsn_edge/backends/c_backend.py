@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import struct
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -19,6 +20,9 @@ from grsn_edge.policy import Policy
 from grsn_edge.program import IntArray, Program
 
 __all__ = ["CBackend"]
+
+_SEQUENCES = (list, tuple)
+_PLAIN = frozenset((float, int))
 
 
 class CBackend(Backend):
@@ -93,7 +97,7 @@ class CRunner(Runner):
             **self._files,
             "policy_act.h": act_header(policy),
             "policy_act.c": act_source(policy),
-            "call.c": call_source(),
+            "call.c": call_source(policy),
         }
         return _fused(policy, load(sources), self._memory)
 
@@ -104,23 +108,38 @@ class CRunner(Runner):
 def _fused(policy: Policy, library: ctypes.PyDLL, memory: npt.NDArray[np.uint8]) -> Act:
     """A closure over prebuilt buffers: per call one copy in, one call of C, one result out.
 
-    A float32 array is copied as it is; a memoryview takes nothing else, so that its refusal is
-    the check of shape and type, and everything else goes the way of :meth:`Encoder.checked`.
+    A memoryview takes arrays of its own type and shape and nothing else, so that its refusal is
+    the check: float32 is copied as it is, float64 and lists of plain numbers are narrowed in C,
+    and everything else goes the way of :meth:`Encoder.checked`.
     """
     encoder, discrete = policy.encoder, policy.decoder.is_discrete
     buffer, action = np.zeros(encoder.n, np.float32), np.zeros(policy.decoder.n, np.float32)
-    addresses = (buffer.ctypes.data, memory.ctypes.data, action.ctypes.data)
-    context = (ctypes.c_void_p * 3)(*addresses)
-    function = library.policy_call
-    function.restype = ctypes.c_int32
-    pointer, view = ctypes.byref(context), buffer.data
+    doubles = np.zeros(encoder.n, np.float64)
+    addresses = [array.ctypes.data for array in (buffer, memory, action, doubles)]
+    context = (ctypes.c_void_p * len(addresses))(*addresses)
+    step, step_of_doubles = library.policy_call, library.policy_call_of_doubles
+    step.restype = step_of_doubles.restype = ctypes.c_int32
+    pointer, view, wide = ctypes.byref(context), buffer.data, doubles.data
+    pack = struct.Struct(f"{encoder.n}d").pack_into
+
+    def of_another_type(observation: Any) -> int:
+        try:
+            if type(observation) in _SEQUENCES and _PLAIN.issuperset(map(type, observation)):
+                pack(wide, 0, *observation)
+            else:
+                wide[:] = observation
+        except (TypeError, ValueError, OverflowError, struct.error):
+            view[:] = _one(encoder.checked(observation), encoder.n)
+            return int(step(pointer))
+        return int(step_of_doubles(pointer))
 
     def act(observation: npt.ArrayLike) -> Any:
         try:
             view[:] = observation  # type: ignore[assignment]
         except (TypeError, ValueError):
-            view[:] = _one(encoder.checked(observation), encoder.n)
-        result = function(pointer)
+            result = of_another_type(observation)
+        else:
+            result = step(pointer)
         if result < 0:
             raise ObservationError(
                 f"observation channel {-1 - result} is NaN or infinite; the state was not advanced"
@@ -128,7 +147,7 @@ def _fused(policy: Policy, library: ctypes.PyDLL, memory: npt.NDArray[np.uint8])
         return result if discrete else action.copy()
 
     # The C side holds bare addresses: what they point to must live as long as the closure.
-    act.__dict__["keeps"] = (context, buffer, action, memory, library)
+    act.__dict__["keeps"] = (context, buffer, action, doubles, memory, library)
     return act
 
 

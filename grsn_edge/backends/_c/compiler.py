@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import hashlib
 import importlib.util
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -48,18 +50,22 @@ def headers() -> Path:
 
 @cache
 def compiler() -> tuple[str, ...]:
-    """The command of a working C compiler: $CC, cc, gcc, clang, or ziglang's.
+    """The command of a working C compiler: $CC, or the first of cc, gcc, clang, ziglang's.
 
     Raises:
         BackendUnavailable: there is none; the text says what to install.
     """
     if os.environ.get("CC"):
         return tuple(shlex.split(os.environ["CC"]))
-    for name in ("cc", "gcc", "clang"):
-        if shutil.which(name):
-            return (name,)
+    commands: list[tuple[str, ...]] = [
+        (name,) for name in ("cc", "gcc", "clang") if shutil.which(name)
+    ]
     if importlib.util.find_spec("ziglang"):
-        return (sys.executable, "-m", "ziglang", "cc")
+        commands.append((sys.executable, "-m", "ziglang", "cc"))
+    for command in commands:
+        with suppress(BackendUnavailable):
+            _identity(command)
+            return command
     raise BackendUnavailable(f"no C compiler found; {_ADVICE}")
 
 
@@ -74,22 +80,30 @@ def why_not() -> str | None:
 
 
 def cache_folder() -> Path:
-    """Where compiled policies are kept: $GRSN_EDGE_CACHE, or the user's cache folder."""
+    """Where compiled policies are kept: $GRSN_EDGE_CACHE, or the user's cache folder.
+
+    A user without a home gets a folder that ends with the process.
+    """
     chosen = os.environ.get("GRSN_EDGE_CACHE")
     if chosen:
         return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "grsn-edge"
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if base.is_absolute():
+        return base / "grsn-edge"
+    try:
+        return Path.home() / ".cache" / "grsn-edge"
+    except RuntimeError:
+        return _private_folder()
 
 
 def load(sources: Mapping[str, str]) -> ctypes.PyDLL:
     """Compile ``sources`` (text by file name) into one library and load it.
 
-    The library is kept under a name that holds the sources, the compiler and the processor; a
-    kept one that does not load is compiled again.
+    The library is kept in a folder named after the sources, the compiler and the processor, under
+    the digest of its own bytes: a damaged one is never loaded, but compiled again.
 
     Raises:
-        BackendUnavailable: there is no compiler.
+        BackendUnavailable: there is no compiler, or no folder to load libraries from.
         CompileError: it refused; the text holds its output.
     """
     command = compiler()
@@ -100,48 +114,80 @@ def load(sources: Mapping[str, str]) -> ctypes.PyDLL:
         key.update(part.encode() + b"\0")
     for name, text in sorted({**texts, **sources}.items()):
         key.update(f"{name}\0{text}\0".encode())
-    name = f"policy-{key.hexdigest()[:32]}.so"
-    folder = cache_folder()
+    folder = cache_folder() / f"policy-{key.hexdigest()[:32]}"
+    kept = _kept(folder)
+    if kept is not None:
+        with suppress(OSError):
+            return ctypes.PyDLL(str(kept))
+    library = _build(command, flags, sources)
+    with suppress(OSError):  # the cache may be on a file system that forbids executing
+        return ctypes.PyDLL(str(_keep(library, folder)))
     try:
-        return ctypes.PyDLL(str(folder / name))
-    except OSError:
-        built = _build(command, flags, sources, folder, name)
-    return ctypes.PyDLL(str(built))
+        return ctypes.PyDLL(str(_put(library, _private_folder())))
+    except OSError as error:
+        raise BackendUnavailable(
+            f"the compiled policy cannot be loaded ({error}); set GRSN_EDGE_CACHE to a folder "
+            "where files may be executed"
+        ) from None
 
 
-def _build(
-    command: tuple[str, ...],
-    flags: tuple[str, ...],
-    sources: Mapping[str, str],
-    folder: Path,
-    name: str,
-) -> Path:
+def _build(command: tuple[str, ...], flags: tuple[str, ...], sources: Mapping[str, str]) -> bytes:
+    """The bytes of the library."""
     with tempfile.TemporaryDirectory(prefix="grsn-edge-") as scratch:
         for file, text in sources.items():
             (Path(scratch) / file).write_text(text, encoding="utf-8")
         files = sorted(file for file in sources if file.endswith(".c"))
-        target = Path(scratch) / name
-        line = [*command, *flags, f"-I{headers()}", *files, "-o", str(target), "-lm"]
-        done = subprocess.run(line, cwd=scratch, capture_output=True, text=True, check=False)
+        line = [*command, *flags, f"-I{headers()}", *files, "-o", "policy.so", "-lm"]
+        done = subprocess.run(
+            line, cwd=scratch, capture_output=True, text=True, errors="replace", check=False
+        )
         if done.returncode:
             raise CompileError(f"{shlex.join(command)} refused the generated C:\n{done.stderr}")
-        return _keep(target, folder, name)
+        return (Path(scratch) / "policy.so").read_bytes()
 
 
-def _keep(target: Path, folder: Path, name: str) -> Path:
-    """Move a library to the cache in one step; where that fails, to a folder of this process."""
+def _kept(folder: Path) -> Path | None:
+    """The library in ``folder`` whose bytes are still those that were written, if any."""
+    with suppress(OSError):
+        for path in sorted(folder.glob("*.so")):
+            if path.stem == _digest(path.read_bytes()):
+                return path
+    return None
+
+
+def _keep(library: bytes, folder: Path) -> Path:
+    """Write a library where it is found again; where that fails, for this process alone."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            fresh = Path(file.name)
-        shutil.copyfile(target, fresh)
-        fresh.chmod(0o755)
-        fresh.replace(folder / name)
-        return folder / name
+        return _put(library, folder)
     except OSError:
-        private = Path(tempfile.mkdtemp(prefix="grsn-edge-cache-")) / name
-        shutil.copyfile(target, private)
-        return private
+        return _put(library, _private_folder())
+
+
+def _put(library: bytes, folder: Path) -> Path:
+    """Written beside and renamed: other processes see all of it or nothing."""
+    target = folder / f"{_digest(library)}.so"
+    descriptor, fresh = tempfile.mkstemp(dir=folder)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(library)
+        os.chmod(fresh, 0o755)
+        os.replace(fresh, target)
+    finally:
+        with suppress(OSError):
+            os.unlink(fresh)
+    return target
+
+
+def _digest(library: bytes) -> str:
+    return hashlib.sha256(library).hexdigest()[:32]
+
+
+@cache
+def _private_folder() -> Path:
+    folder = tempfile.mkdtemp(prefix="grsn-edge-cache-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 @cache

@@ -119,23 +119,34 @@ int32_t {name}_act({name}_state_t *state, const float *observation, float *actio
 """
 
 
-def call_source(name: str = "policy") -> str:
+def call_source(policy: Policy, name: str = "policy") -> str:
     """``<name>_call``: ``<name>_act`` with its arguments in one structure, for callers that pay
-    for each argument."""
+    for each argument; ``<name>_call_of_doubles`` narrows the observation first."""
     return f"""\
 #include "{name}_act.h"
 
 typedef struct {{
-    const float *observation;
+    float *observation;
     {name}_state_t *state;
     float *action;
+    const double *doubles;
 }} {name}_context_t;
 
 int32_t {name}_call(const {name}_context_t *context);
+int32_t {name}_call_of_doubles(const {name}_context_t *context);
 
 int32_t {name}_call(const {name}_context_t *context)
 {{
     return {name}_act(context->state, context->observation, context->action);
+}}
+
+/* In IEEE 754, what is beyond binary32 becomes infinite. */
+int32_t {name}_call_of_doubles(const {name}_context_t *context)
+{{
+    for (int32_t i = 0; i < {policy.encoder.n}; i++) {{
+        context->observation[i] = (float)context->doubles[i];
+    }}
+    return {name}_call(context);
 }}
 """
 
