@@ -180,7 +180,7 @@ def table(rows: list[Row], unit: float, suffix: str, reference: str) -> str:
 def machine() -> str:
     """One line on where this ran."""
     found = []
-    for name in ("grsn-edge", "numpy", "torch", "onnxruntime"):
+    for name in ("grsn-edge", "numpy", "torch", "onnxruntime", "ai-edge-litert", "executorch"):
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:

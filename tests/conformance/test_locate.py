@@ -180,6 +180,34 @@ def test_onnx_unsigned_operand(monkeypatch) -> None:
     assert culprit_of("onnx").op == "matvec"
 
 
+@needs("torch")
+def test_torch_unsigned_weights(monkeypatch) -> None:
+    from grsn_edge.backends import torch_backend
+
+    original = torch_backend._lower
+
+    def unsigned(node, unit):
+        if node.op != "matvec":
+            return original(node, unit)
+        return lambda x, c: original(node, unit)(x, [c[0] % 256, c[1]])
+
+    monkeypatch.setattr(torch_backend, "_lower", unsigned)
+    assert culprit_of("torch").op == "matvec"
+
+
+@needs("tflite")
+def test_tflite_unsigned_weights(monkeypatch) -> None:
+    from grsn_edge.backends._tflite.lower import Lowering
+
+    original = Lowering._product
+
+    def unsigned(self: Lowering, x: int, interval, weight, name: str) -> int:
+        return original(self, x, interval, np.minimum(weight % 256, 127), name)
+
+    monkeypatch.setattr(Lowering, "_product", unsigned)
+    assert culprit_of("tflite").op == "matvec"
+
+
 @needs("c")
 def test_the_command_names_the_operation_and_exits_with_one(monkeypatch, tmp_path, capsys) -> None:
     old = "(x + ((int32_t)1 << (s - 1u))) >> s"
