@@ -150,6 +150,22 @@ def test_products_of_spikes_and_numbers_of_any_size(n: int, rows: int) -> None:
     assert_equal(b.build())
 
 
+@pytest.mark.parametrize("n", [1, 8, 21])
+@pytest.mark.parametrize("low", [-128, 0])
+def test_tables_of_any_type_are_read_in_place_too(n: int, low: int) -> None:
+    b, rng = Builder(), np.random.default_rng(n)
+    small, large = rng.integers(-128, 128, 256), rng.integers(-(2**15), 2**15, 256)
+    large[128:] //= 512  # from an index of 0 on, the entries fit in int8
+    x, s = b.input("x", n, lo=low, hi=127), b.state("s", n, lo=-128, hi=127)
+    far = b.input("far", n, lo=-(2**31), hi=2**31 - 1)
+    b.output("small", b.lut(x, small))
+    b.output("large", b.lut(x, large))
+    b.output("far", b.lut(far.clip(-128, 127), large) + x)
+    b.output("constant", b.lut(b.const(np.arange(n)), large))
+    b.next(s, b.lut(s, small))
+    assert_equal(b.build())
+
+
 def test_sums_that_int16_cannot_hold_are_int32() -> None:
     b = Builder()
     spikes = b.input("s", 300, lo=0, hi=1)
