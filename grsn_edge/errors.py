@@ -17,6 +17,14 @@ to do about it.  Catch the level you need::
     │   └── CompileError        the C compiler refused; the text holds its output
     ├── ObservationError        an observation of wrong shape, NaN or infinite
     ├── StateError              a state of wrong names, shape or range
+    ├── DeviceError             a device that does not do what was asked
+    │   ├── LinkError           no answer, or an answer that cannot be understood
+    │   │   └── DeviceLost      the port has gone: unplugged, closed, or the emulator ended
+    │   ├── DeviceRefused       the device answered with an error; the text names it
+    │   └── ModelMismatch       the device runs another model than the one that was meant
+    ├── MeterError              a power meter that cannot be used or trusted
+    │   ├── MeterUnavailable    not there, in use, or its package is missing
+    │   └── MeterFault          it stopped, or what it sends cannot be right
     ├── TaskError               an unknown or unusable task
     └── TrainingError           training cannot start, go on or be resumed
         └── CheckpointError     a checkpoint that cannot be read or does not fit
@@ -29,10 +37,18 @@ __all__ = [
     "BackendUnavailable",
     "CheckpointError",
     "CompileError",
+    "DeviceError",
+    "DeviceLost",
+    "DeviceRefused",
     "FormatError",
     "FreezeError",
     "GrsnEdgeError",
     "IntegrityError",
+    "LinkError",
+    "MeterError",
+    "MeterFault",
+    "MeterUnavailable",
+    "ModelMismatch",
     "ObservationError",
     "PolicyFileError",
     "ProgramError",
@@ -99,6 +115,38 @@ class ObservationError(GrsnEdgeError):
 
 class StateError(GrsnEdgeError):
     """A state with wrong names, shapes or values outside the proven range."""
+
+
+class DeviceError(GrsnEdgeError):
+    """A device that does not do what was asked."""
+
+
+class LinkError(DeviceError):
+    """No answer over the link in time, or an answer that cannot be understood."""
+
+
+class DeviceLost(LinkError):
+    """The port has gone: unplugged, closed, or the emulator ended."""
+
+
+class DeviceRefused(DeviceError):
+    """The device answered a command with an error."""
+
+
+class ModelMismatch(DeviceError):
+    """The device runs another model than the one that was meant."""
+
+
+class MeterError(GrsnEdgeError):
+    """A power meter that cannot be used or trusted."""
+
+
+class MeterUnavailable(MeterError):
+    """A meter that is not there, is in use, or whose package is missing."""
+
+
+class MeterFault(MeterError):
+    """A meter that stopped in the middle, or whose samples cannot be right."""
 
 
 class TaskError(GrsnEdgeError):

@@ -24,6 +24,8 @@ LAYERS = (
     "tasks",
     "training",
     "interchange",
+    "device",
+    "profiling",
     "report",
     "demo",
     "cli",
