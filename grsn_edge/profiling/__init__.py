@@ -1,0 +1,1 @@
+"""Profiling: power meters, their emulators, and modelled energy."""

@@ -1,0 +1,87 @@
+"""Meters: ways to measure what a step costs in energy, one file each.
+
+A new meter is one file ``<kind>_meter.py`` in this folder with one :class:`Meter` dataclass; the
+registry finds it by its file name and imports it only when it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from functools import cache
+from typing import Any
+
+from grsn_edge.errors import UsageError
+from grsn_edge.profiling.meters.base import (
+    HOST_CLOCK,
+    Accuracy,
+    Block,
+    Calibration,
+    Clock,
+    Flag,
+    Found,
+    Meter,
+    MeterInfo,
+    MeterWarning,
+    WarningKind,
+    option,
+)
+
+__all__ = [
+    "HOST_CLOCK",
+    "Accuracy",
+    "Block",
+    "Calibration",
+    "Clock",
+    "Flag",
+    "Found",
+    "Meter",
+    "MeterInfo",
+    "MeterWarning",
+    "WarningKind",
+    "create",
+    "meter_kinds",
+    "meter_type",
+    "option",
+]
+
+_SUFFIX = "_meter"
+
+
+@cache
+def meter_kinds() -> tuple[str, ...]:
+    """The names of all meters, sorted; says nothing of whether they can be used here."""
+    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(sorted(m.removesuffix(_SUFFIX) for m in modules if m.endswith(_SUFFIX)))
+
+
+@cache
+def meter_type(kind: str) -> type[Meter]:
+    """The class of this kind; raises :class:`UsageError` for an unknown one."""
+    if kind not in meter_kinds():
+        raise UsageError(f"no meter '{kind}'; there are: {', '.join(meter_kinds())}")
+    module = importlib.import_module(f"{__name__}.{kind}{_SUFFIX}")
+    (found,) = (
+        member
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, Meter) and member.__module__ == module.__name__
+    )
+    return found
+
+
+def create(kind: str, **options: Any) -> Meter:
+    """A meter of this kind, not yet open.
+
+    Args:
+        kind: one of :func:`meter_kinds`.
+        options: fields of the meter's dataclass; see ``grsn-edge meter list``.
+
+    Raises:
+        UsageError: an unknown kind or option, or an option that cannot be honoured.
+    """
+    cls = meter_type(kind)
+    known = {name for name, f in cls.__dataclass_fields__.items() if f.init}
+    if unknown := sorted(set(options) - known):
+        raise UsageError(f"meter '{kind}' has no option {', '.join(unknown)}")
+    return cls(**options)
