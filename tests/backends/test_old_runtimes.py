@@ -1,4 +1,4 @@
-"""Exports in other versions of their runtimes, each in an environment of its own (slow)."""
+"""Exports in other runtimes and versions, each in an environment of its own (slow)."""
 
 from __future__ import annotations
 
@@ -57,6 +57,26 @@ for code, wanted in zip(about["golden"]["code"], about["golden"]["action"]):
 print("equal")
 """
 
+REPLAY_TFLM = """
+import json, sys
+import numpy as np
+from tflite_micro.python.tflite_micro import runtime
+interpreter = runtime.Interpreter.from_file(sys.argv[1])
+about = json.loads(open(sys.argv[2]).read())
+order = about["state_order"]
+types = [interpreter.get_input_details(i)["dtype"] for i in range(1 + len(order))]
+state = [np.array([about["states"][name]["init"]], t) for name, t in zip(order, types[1:])]
+for code, wanted in zip(about["golden"]["code"], about["golden"]["action"]):
+    for i, value in enumerate([np.array([code], types[0]), *state]):
+        interpreter.set_input(value, i)
+    interpreter.invoke()
+    action, *state = [interpreter.get_output(i).copy() for i in range(1 + len(order))]
+    assert action[0].tolist() == wanted
+for name, value in zip(order, state):
+    assert value[0].tolist() == about["golden"]["state"][name]
+print("equal")
+"""
+
 
 def python_with(folder: Path, *packages: str) -> Path:
     """A fresh environment with exactly these packages."""
@@ -85,15 +105,26 @@ def test_onnx_in_the_oldest_onnxruntime(tmp_path: Path) -> None:
         assert done.stdout.startswith("equal 1.16"), done.stderr
 
 
+def replay_tflite(python: Path, script: str, folder: Path) -> None:
+    done = subprocess.run(
+        [python, "-c", script, folder / "policy.tflite", folder / "policy.json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("equal"), done.stderr
+
+
 def test_tflite_in_tflite_runtime(tmp_path: Path) -> None:
     python = python_with(tmp_path / "venv", "tflite-runtime==2.14.0", "numpy<2")
     for name in ("cartpole-p", "pendulum-v"):
         for flavour in ("litert", "tflm"):
             export(name, "tflite", tmp_path, flavour=flavour)
-            done = subprocess.run(
-                [python, "-c", REPLAY_TFLITE, tmp_path / "policy.tflite", tmp_path / "policy.json"],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert done.stdout.startswith("equal"), done.stderr
+            replay_tflite(python, REPLAY_TFLITE, tmp_path)
+
+
+def test_the_tflm_flavour_in_tensorflow_lite_micro(tmp_path: Path) -> None:
+    python = python_with(tmp_path / "venv", "tflite-micro")
+    for name in ("cartpole-p", "cartpole-v", "pendulum-p", "pendulum-v"):
+        export(name, "tflite", tmp_path, flavour="tflm")
+        replay_tflite(python, REPLAY_TFLM, tmp_path)
