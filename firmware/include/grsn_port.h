@@ -61,6 +61,11 @@ void grsn_port_mark(int32_t high);
  * link's session id.  Two boots in a row should differ. */
 uint32_t grsn_port_boot_id(void);
 
+/* The policy image that is linked into the firmware, GRSN_ALIGNMENT-aligned, and its size; NULL and 0
+ * where there is none.  Not the port's: defined by the source that the build adds
+ * (firmware/src/grsn_no_image.c, a file with the image's bytes, or policy_engine.c). */
+const uint8_t *grsn_builtin_image(uint32_t *size);
+
 /* Model slots 0 and 1: readable memory of slot_size bytes; see docs/SPEC.md §12.  Not defined by
  * ports whose `slots` is 0.  Erase and write return 0, or -1 where the hardware refused; after a
  * cut in the middle the touched erase unit holds anything. */
