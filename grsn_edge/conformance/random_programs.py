@@ -27,6 +27,8 @@ HIDDEN: Mapping[str, Mapping[str, object]] = {
     "lif-hard": {"reset": "hard"},
     "dense": {},
     "frames": {},
+    "gru": {},
+    "lstm": {},
 }
 """Hidden cells to draw from, with their options; the part before a dash is the kind."""
 

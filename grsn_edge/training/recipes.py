@@ -114,7 +114,8 @@ def recipe(task_name: str, kind: str = "grsn", **changes: Any) -> Recipe:
         raise UsageError(f"no network '{kind}'; there are: {', '.join(network_kinds())}")
     values = {**_FOR_TASK.get(task_name, _OTHERWISE), **_FOR_NETWORK.get(kind, {}), **changes}
     cells = _NETWORKS[kind](len(found.observations), values.pop("hidden"))
-    readout = cell("readout", n_in=cells[-1].size, size=len(found.actions))
+    readout_kind = _READOUTS.get(kind, "readout")
+    readout = cell(readout_kind, n_in=cells[-1].size, size=len(found.actions))
     try:
         return Recipe(task_name, Network((*cells, readout), found.decoder), **values)
     except TypeError as error:
@@ -128,6 +129,10 @@ def network_kinds() -> tuple[str, ...]:
 
 def _grsn(gates: str) -> Callable[[int, int], tuple[Cell, ...]]:
     return lambda n_in, hidden: (cell("grsn", n_in=n_in, size=hidden, gates=gates),)
+
+
+def _one(kind: str, **options: Any) -> Callable[[int, int], tuple[Cell, ...]]:
+    return lambda n_in, hidden: (cell(kind, n_in=n_in, size=hidden, **options),)
 
 
 def _lif(n_in: int, hidden: int) -> tuple[Cell, ...]:
@@ -149,7 +154,11 @@ _NETWORKS: Mapping[str, Callable[[int, int], tuple[Cell, ...]]] = {
     "grsn-a": _grsn("input"),
     "lif": _lif,
     "mlp": _stacked,
+    "gru": _one("gru"),
+    "lstm": _one("lstm"),
 }
+_READOUTS: Mapping[str, str] = {}
+"""Read-outs of the networks that do not end in a leaky integrator."""
 
 _CARTPOLE = {
     "hidden": 32,
@@ -182,5 +191,7 @@ _FOR_TASK: Mapping[str, Mapping[str, Any]] = {
 }
 _FOR_NETWORK: Mapping[str, Mapping[str, Any]] = {
     "lif": {"lr": 4e-3, "float_steps": 150 * 16384},
+    "gru": {"lr": 3e-3},
+    "lstm": {"lr": 3e-3},
 }
 _OTHERWISE = {**_CARTPOLE, "stop_at": None, "goal": None}
