@@ -45,7 +45,7 @@ typedef enum grsn_condition {
     GRSN_SELFTEST_FAILED = 1 << 0, /* reported: a golden step differed */
     GRSN_WRONG_MODEL = 1 << 1,     /* reported: the policy is for another robot, or not the one meant */
     GRSN_CORRUPT = 1 << 2,         /* reported: image or state are damaged */
-    GRSN_RESET = 1 << 3,           /* reported: the processor restarted in a run; the state is lost */
+    GRSN_WAS_RESET = 1 << 3,       /* reported: the processor restarted in a run; the state is lost */
     GRSN_LINK_LOST = 1 << 4,       /* reported: the line or the session has gone */
     GRSN_INPUT_LOST = 1 << 5,      /* found: no usable observation for lost_periods */
     GRSN_OVERRUN = 1 << 6,         /* found: overrun_run steps in a row missed their deadline */
@@ -59,7 +59,7 @@ typedef enum grsn_condition {
 
 /* Those that grsn_supervisor_report and grsn_supervisor_clear take. */
 #define GRSN_REPORTED                                                                              \
-    (GRSN_SELFTEST_FAILED | GRSN_WRONG_MODEL | GRSN_CORRUPT | GRSN_RESET | GRSN_LINK_LOST |        \
+    (GRSN_SELFTEST_FAILED | GRSN_WRONG_MODEL | GRSN_CORRUPT | GRSN_WAS_RESET | GRSN_LINK_LOST |    \
      GRSN_UNTESTED)
 
 /* What grsn_supervisor_output gives. */
