@@ -87,9 +87,6 @@ void grsn_link_seal(uint8_t *frame, uint32_t count, const uint8_t *contract);
 /* Encode a sealed frame and hand it to grsn_port_send. */
 void grsn_link_send(const uint8_t *frame);
 
-/* CRC-32C of `count` bytes, going on from `crc`; start with 0.  "123456789" has 0xe3069283. */
-uint32_t grsn_link_crc(uint32_t crc, const uint8_t *bytes, uint32_t count);
-
 /* Little-endian numbers at any address. */
 uint16_t grsn_link_u16(const uint8_t *bytes);
 uint32_t grsn_link_u32(const uint8_t *bytes);

@@ -1,5 +1,6 @@
 #include "grsn_link.h"
 
+#include "grsn_crc.h"
 #include "grsn_port.h"
 
 /* A payload that the CRC's distance covers, and room for the shortest replies. */
@@ -12,24 +13,6 @@ enum {
     LONGEST_BLOCK = 254,
     RESERVED = (uint8_t)~(GRSN_LINK_VERSION_MASK | GRSN_LINK_FLAG_MODEL | GRSN_LINK_FLAG_REPLY)
 };
-
-/* CRC-32C (reflected, 0x82f63b78) of the 16 half bytes: 64 bytes of table, two look-ups a byte. */
-static const uint32_t crc_of_nibble[16] = {
-    0x00000000u, 0x105ec76fu, 0x20bd8edeu, 0x30e349b1u, 0x417b1dbcu, 0x5125dad3u,
-    0x61c69362u, 0x7198540du, 0x82f63b78u, 0x92a8fc17u, 0xa24bb5a6u, 0xb21572c9u,
-    0xc38d26c4u, 0xd3d3e1abu, 0xe330a81au, 0xf36e6f75u,
-};
-
-uint32_t grsn_link_crc(uint32_t crc, const uint8_t *bytes, uint32_t count)
-{
-    crc = ~crc;
-    for (uint32_t i = 0; i < count; i++) {
-        crc ^= bytes[i];
-        crc = (crc >> 4) ^ crc_of_nibble[crc & 15u];
-        crc = (crc >> 4) ^ crc_of_nibble[crc & 15u];
-    }
-    return ~crc;
-}
 
 uint16_t grsn_link_u16(const uint8_t *bytes)
 {
@@ -57,7 +40,7 @@ void grsn_link_put_u32(uint8_t *bytes, uint32_t value)
 static uint32_t frame_crc(const uint8_t *frame, uint32_t count, const uint8_t *contract)
 {
     const uint32_t seen = (frame[0] & GRSN_LINK_FLAG_MODEL) != 0 ? GRSN_LINK_CONTRACT : 0;
-    return grsn_link_crc(grsn_link_crc(0, contract, seen), frame, count);
+    return grsn_crc32c(grsn_crc32c(0, contract, seen), frame, count);
 }
 
 /* ---- receiving ---- */
