@@ -25,6 +25,7 @@ from grsn_edge.profiling.meters.base import (
     MeterInfo,
     MeterWarning,
     WarningKind,
+    merge,
     option,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "MeterWarning",
     "WarningKind",
     "create",
+    "merge",
     "meter_kinds",
     "meter_type",
     "option",

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntFlag
 from typing import Any, ClassVar, Literal, Protocol
@@ -45,6 +45,7 @@ __all__ = [
     "MeterInfo",
     "MeterWarning",
     "WarningKind",
+    "merge",
     "option",
 ]
 
@@ -87,6 +88,9 @@ class Flag(IntFlag):
 class Clock(Protocol):
     """The host's clock: replaced in tests by one that an emulator drives."""
 
+    jitter_s: float
+    """By how much a look at it may come late, for reasons of the host."""
+
     def now(self) -> float:
         """Seconds; never goes back."""
 
@@ -95,6 +99,8 @@ class Clock(Protocol):
 
 
 class _HostClock:
+    jitter_s = 0.02
+
     def now(self) -> float:
         return time.perf_counter()
 
@@ -122,6 +128,16 @@ class MeterWarning:
     at_s: float | None = None
     count: int = 1
     voids: bool = False
+
+
+def merge(warnings: Iterable[MeterWarning]) -> tuple[MeterWarning, ...]:
+    """One warning per kind and text: the first place, how often in all, and whether any voids."""
+    merged: dict[tuple[str, str], MeterWarning] = {}
+    for w in warnings:
+        if (first := merged.get((w.kind, w.text))) is not None:
+            w = replace(first, count=first.count + w.count, voids=first.voids or w.voids)
+        merged[w.kind, w.text] = w
+    return tuple(merged.values())
 
 
 @dataclass(frozen=True, slots=True)
