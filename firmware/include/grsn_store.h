@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-/* Largest write unit of a board, in bytes; so much of the stack holds the last piece of an image. */
+/* Largest write unit of a board, in bytes; so much of the stack holds a piece of an image. */
 #ifndef GRSN_STORE_MAX_WRITE
 #define GRSN_STORE_MAX_WRITE 32
 #endif
@@ -37,7 +37,7 @@ extern "C" {
 /* Zero is success, errors are negative. */
 typedef enum grsn_store_status {
     GRSN_STORE_OK = 0,
-    GRSN_STORE_REVERTED = 1,        /* the policy on trial was given up: the other is to be booted */
+    GRSN_STORE_REVERTED = 1,        /* the policy on trial was given up: boot the other */
     GRSN_STORE_CONFIRMED = 2,       /* the policy on trial has become the one that boots */
     GRSN_STORE_ERROR_BOARD = -1,    /* no two slots, or sizes that a store cannot use */
     GRSN_STORE_ERROR_EMPTY = -2,    /* no slot holds a confirmed policy that is whole */
@@ -73,7 +73,7 @@ grsn_store_status_t grsn_store_boot(grsn_store_t *store, grsn_model_t *model, vo
                                     size_t work_size);
 
 /* Announce an image of `size` bytes with this CRC-32C and model hash (GRSN_HASH_SIZE bytes), for
- * the slot that is not active.  Where that slot holds the beginning of the very same image, cut by a
+ * the slot that is not active.  Where that holds the beginning of the very same image, cut by a
  * reset, it goes on at store->received; else the slot is erased and store->received is 0.
  * GRSN_STORE_ERROR_ORDER while a policy is on trial: confirm or revert it first. */
 grsn_store_status_t grsn_store_begin(grsn_store_t *store, uint32_t size, uint32_t crc,

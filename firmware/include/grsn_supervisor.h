@@ -2,8 +2,8 @@
  * docs/SPEC.md §11; what it guards against, and the proofs: docs/SAFETY.md.
  *
  * One table (grsn_supervisor_next) says for each of six states and twelve conditions what comes
- * next.  The rest of this file finds the conditions, from times, counts and reports, and keeps every
- * action inside its limits.
+ * next.  The rest of this file finds the conditions, from times, counts and reports, and keeps
+ * every action inside its limits.
  *
  *     grsn_supervisor_config_read(section, size, &config);
  *     grsn_supervisor_init(&supervisor, now);
@@ -43,9 +43,9 @@ typedef enum grsn_supervisor_state {
 /* Conditions, one bit each.  Where several hold, the lowest bit that the state heeds decides. */
 typedef enum grsn_condition {
     GRSN_SELFTEST_FAILED = 1 << 0, /* reported: a golden step differed */
-    GRSN_WRONG_MODEL = 1 << 1,     /* reported: the policy is for another robot, or not the one meant */
+    GRSN_WRONG_MODEL = 1 << 1,     /* reported: not the policy meant, or of another robot */
     GRSN_CORRUPT = 1 << 2,         /* reported: image or state are damaged */
-    GRSN_WAS_RESET = 1 << 3,       /* reported: the processor restarted in a run; the state is lost */
+    GRSN_WAS_RESET = 1 << 3,       /* reported: the processor restarted in a run: no state */
     GRSN_LINK_LOST = 1 << 4,       /* reported: the line or the session has gone */
     GRSN_INPUT_LOST = 1 << 5,      /* found: no usable observation for lost_periods */
     GRSN_OVERRUN = 1 << 6,         /* found: overrun_run steps in a row missed their deadline */
@@ -64,7 +64,7 @@ typedef enum grsn_condition {
 
 /* What grsn_supervisor_output gives. */
 typedef enum grsn_reaction {
-    GRSN_STOP = 0,  /* the safe action, and the drive may be cut: no policy can be trusted or runs */
+    GRSN_STOP = 0,  /* the safe action, and the drive may be cut: no policy runs */
     GRSN_ACT = 1,   /* the policy's action, inside its limits */
     GRSN_KEEP = 2,  /* the last action */
     GRSN_RETIRE = 3 /* the safe action, approached no faster than the limits allow */
@@ -84,7 +84,7 @@ typedef struct grsn_supervisor_config {
     uint32_t deadline_us;   /* longest that a step may take, >= 1 */
     uint32_t robot;         /* robot that the policy is for; 0: any */
     uint32_t n;             /* integers of the action; where discrete: number of choices */
-    const uint8_t *limits;  /* borrowed: limits of each integer, or the allowed choices; NULL: none */
+    const uint8_t *limits;  /* borrowed: limits of each integer, or the choices; NULL: none */
     uint8_t is_discrete;    /* 1: the action is one integer, an index */
     uint8_t stale_periods;  /* age of the input from which the last action is held */
     uint8_t lost_periods;   /* age from which the safe action is given; > stale_periods */

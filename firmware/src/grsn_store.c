@@ -138,11 +138,10 @@ static int32_t has_header(uint32_t slot)
 }
 
 /* A mark is the stage and a CRC-32C that binds it to the header. */
-static void make_mark(uint32_t slot, stage_t stage, uint8_t mark[MARK_SIZE])
+static void make_mark(uint32_t slot, uint32_t stage, uint8_t mark[MARK_SIZE])
 {
-    put_u32(mark, (uint32_t)stage);
-    const uint32_t header_crc = grsn_crc32c(0, grsn_port_slot(slot), HEADER_SIZE);
-    put_u32(mark + 4, grsn_crc32c(header_crc, mark, 4));
+    put_u32(mark, stage);
+    put_u32(mark + 4, grsn_crc32c(grsn_crc32c(0, grsn_port_slot(slot), HEADER_SIZE), mark, 4));
 }
 
 /* The latest stage that is marked.  Marks that were cut are none. */
@@ -153,12 +152,12 @@ static stage_t stage_of(uint32_t slot)
         return EMPTY;
     }
     for (uint32_t i = 0; i < MARKS; i++) {
-        for (stage_t stage = TRIAL; stage <= REVOKED; stage = (stage_t)(stage + 1)) {
-            uint8_t mark[MARK_SIZE];
-            make_mark(slot, stage, mark);
-            if (stage > latest && memcmp(grsn_port_slot(slot) + mark_at(i), mark, MARK_SIZE) == 0) {
-                latest = stage;
-            }
+        const uint8_t *found = grsn_port_slot(slot) + mark_at(i);
+        const uint32_t stage = get_u32(found);
+        uint8_t mark[MARK_SIZE];
+        make_mark(slot, stage, mark);
+        if (stage > (uint32_t)latest && stage <= REVOKED && memcmp(found, mark, MARK_SIZE) == 0) {
+            latest = (stage_t)stage;
         }
     }
     return latest;
@@ -167,7 +166,7 @@ static stage_t stage_of(uint32_t slot)
 static grsn_store_status_t add_mark(uint32_t slot, stage_t stage)
 {
     uint8_t mark[MARK_SIZE];
-    make_mark(slot, stage, mark);
+    make_mark(slot, (uint32_t)stage, mark);
     for (uint32_t i = 0; i < MARKS; i++) {
         if (is_blank(grsn_port_slot(slot) + mark_at(i), mark_at(1) - mark_at(0))) {
             return put(slot, mark_at(i), mark, MARK_SIZE);

@@ -220,7 +220,7 @@ void grsn_supervisor_clear(grsn_supervisor_t *supervisor, uint16_t conditions)
     unset(supervisor, conditions & GRSN_REPORTED);
 }
 
-/* The age of the input.  What is lost stays lost until it is armed again: the clock wraps around. */
+/* The age of the input.  What is lost stays lost until armed again: the clock wraps around. */
 static void look_at_age(grsn_supervisor_t *supervisor, const grsn_supervisor_config_t *config,
                         uint32_t now)
 {
