@@ -74,8 +74,9 @@ class _Page:
         return np.array([np.interp(moment, self.moments, row) for row in self.integrals])
 
     def samples(self, begin_s: float, end_s: float) -> int:
-        first = np.searchsorted(self.moments[1::2], begin_s, side="right")
-        return max(0, int(np.searchsorted(self.moments[0::2], end_s, side="left") - first))
+        slack = 1e-9 * (1.0 + abs(end_s))  # a sample's end is computed, the next one's begin is not
+        first = np.searchsorted(self.moments[1::2], begin_s + slack, side="right")
+        return max(0, int(np.searchsorted(self.moments[0::2], end_s - slack, side="left") - first))
 
 
 class Ledger:

@@ -18,6 +18,7 @@ import gzip
 import io
 import json
 import os
+import threading
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, fields
@@ -53,8 +54,8 @@ class StepRow:
         release_s, begin_s, end_s: when it was due, began and ended, on the host's clock.
         cost: what the device says it took, in the session's unit; None where it does not say.
         reward: of the action, or None without a task.
-        action: the program's output, integers.
-        codes: the encoder's codes.
+        action: as it was applied: an index, or numbers in the action's unit.
+        observation: as it was given, in the channels' units.
     """
 
     step: int
@@ -64,12 +65,14 @@ class StepRow:
     end_s: float
     cost: int | None
     reward: float | None
-    action: tuple[int, ...]
-    codes: tuple[int, ...]
+    action: tuple[float, ...]
+    observation: tuple[float, ...]
 
 
 class SessionWriter:
     """Writes a session; a context manager that leaves a readable folder however it is left.
+
+    Steps may come from one thread and samples from another.
 
     Args:
         folder: made; must not hold a session yet.
@@ -94,6 +97,7 @@ class SessionWriter:
             raise UsageError(f"cannot write a session to '{self.folder}': {error}") from None
         self._table = csv.writer(self._steps, lineterminator="\n")
         self._table.writerow([field.name for field in fields(StepRow)])
+        self._lock = threading.RLock()
         self._parts: list[Block] = []
         self._waiting = 0
         self.samples = 0
@@ -102,24 +106,27 @@ class SessionWriter:
     def step(self, row: StepRow) -> None:
         """Append a step."""
         cells = ["" if v is None else _cell(v) for v in astuple(row)]
-        self._guarded(lambda: self._table.writerow(cells))
+        with self._lock:
+            self._guarded(lambda: self._table.writerow(cells))
 
     def power(self, block: Block) -> None:
         """Append samples; they reach the disk in parts of 65,536."""
-        if len(block):
-            self._parts.append(block)
-            self._waiting += len(block)
-        if self._waiting >= _PART:
-            self.flush()
+        with self._lock:
+            if len(block):
+                self._parts.append(block)
+                self._waiting += len(block)
+            if self._waiting >= _PART:
+                self.flush()
 
     def flush(self) -> None:
         """Everything given so far goes to the disk."""
-        parts, self._parts, self._waiting = self._parts, [], 0
-        for block in parts:
-            self._pack(_lines(block))
-            self.samples += len(block)
-        self._guarded(self._steps.flush)
-        self._guarded(self._power.flush)
+        with self._lock:
+            parts, self._parts, self._waiting = self._parts, [], 0
+            for block in parts:
+                self._pack(_lines(block))
+                self.samples += len(block)
+            self._guarded(self._steps.flush)
+            self._guarded(self._power.flush)
 
     def finish(self, figures: Mapping[str, Any]) -> None:
         """Write what was found; the session is complete."""

@@ -50,7 +50,7 @@ def test_what_is_written_is_read_again(tmp_path: Path, current: bool) -> None:
     assert session.content["about"] == {"model": "x"}
     assert session.content["energy"] == {"gross_j": 1e-6}
     assert session.steps()["step"] == ["0", "1", "2", "3", "4"]
-    assert session.steps()["codes"][0] == "3 -4"
+    assert session.steps()["observation"][0] == "3 -4"
     found = power_of(session)
     assert found.shape == (70_500, 7)
     np.testing.assert_allclose(found[:, 2], np.concatenate([b.power_w for b in blocks]), rtol=1e-6)
