@@ -175,7 +175,7 @@ uint8_t grsn_supervisor_update(grsn_supervisor_t *supervisor,
 void grsn_supervisor_safe(const grsn_supervisor_config_t *config, int32_t *action);
 
 /* The next action, once per sampling period: `action` holds the last one and takes the next.
- * wanted: the policy's action; read only where the reaction is GRSN_ACT, and may be NULL elsewhere.
+ * wanted: the policy's action, or NULL where no step ran in this period: the last action stays.
  * Whatever wanted and action hold, the result lies inside the limits, and differs from the last
  * action (brought inside the limits) by no more than the largest change. */
 void grsn_supervisor_output(grsn_supervisor_t *supervisor, const grsn_supervisor_config_t *config,

@@ -354,16 +354,24 @@ static int32_t approach(int32_t last, int32_t to, int32_t safe, uint32_t slew, u
                                     : stride(way, distance(safe, last), slew, brake));
 }
 
+/* Where the next action comes from. */
+static grsn_reaction_t source_of(const grsn_supervisor_t *supervisor, const int32_t *wanted)
+{
+    const grsn_reaction_t reaction = (grsn_reaction_t)supervisor->reaction;
+    return reaction == GRSN_ACT && wanted == NULL ? GRSN_KEEP : reaction;
+}
+
 static void next_values(grsn_supervisor_t *supervisor, const grsn_supervisor_config_t *config,
                         const int32_t *wanted, int32_t *action)
 {
+    const grsn_reaction_t source = source_of(supervisor, wanted);
     int32_t is_clipped = 0, is_slewed = 0;
     for (uint32_t i = 0; i < config->n; i++) {
         const uint8_t *limit = config->limits + LIMIT_SIZE * i;
         const int32_t least = i32(limit), most = i32(limit + 4), safe = i32(limit + 8);
         const int32_t last = clip(action[i], least, most);
-        int32_t to = supervisor->reaction == GRSN_KEEP ? last : safe;
-        if (supervisor->reaction == GRSN_ACT) {
+        int32_t to = source == GRSN_KEEP ? last : safe;
+        if (source == GRSN_ACT) {
             to = clip(wanted[i], least, most);
             is_clipped |= to != wanted[i];
         }
@@ -377,13 +385,9 @@ static void next_values(grsn_supervisor_t *supervisor, const grsn_supervisor_con
 static void next_choice(grsn_supervisor_t *supervisor, const grsn_supervisor_config_t *config,
                         const int32_t *wanted, int32_t *action)
 {
+    const grsn_reaction_t source = source_of(supervisor, wanted);
     const int32_t safe = i32(config->limits);
-    int32_t choice = safe;
-    if (supervisor->reaction == GRSN_ACT) {
-        choice = *wanted;
-    } else if (supervisor->reaction == GRSN_KEEP) {
-        choice = *action;
-    }
+    const int32_t choice = source == GRSN_ACT ? *wanted : source == GRSN_KEEP ? *action : safe;
     const int32_t allowed = choice >= 0 && is_allowed(config, (uint32_t)choice);
     count_u16(&supervisor->clipped, !allowed);
     *action = allowed ? choice : safe;
@@ -404,7 +408,8 @@ void grsn_supervisor_output(grsn_supervisor_t *supervisor, const grsn_supervisor
                             const int32_t *wanted, int32_t *action)
 {
     if (config->limits == NULL) {
-        for (uint32_t i = 0; supervisor->reaction == GRSN_ACT && i < config->n; i++) {
+        const int32_t acts = source_of(supervisor, wanted) == GRSN_ACT;
+        for (uint32_t i = 0; acts && i < config->n; i++) {
             action[i] = wanted[i];
         }
     } else if (config->is_discrete) {
