@@ -73,7 +73,8 @@ class Thinner:
         """The trace so far."""
         used = np.flatnonzero(self._time > 0)
         mean: Floats = self._energy[used] / self._time[used]
-        return Thinned(self._width_s, used * self._width_s, self._low[used], mean, self._high[used])
+        begins: Floats = np.asarray(used * self._width_s, np.float64)
+        return Thinned(self._width_s, begins, self._low[used], mean, self._high[used])
 
     def _bucket(self, at_s: float) -> int:
         return int(np.floor(at_s / self._width_s))
