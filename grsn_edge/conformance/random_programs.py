@@ -29,6 +29,12 @@ HIDDEN: Mapping[str, Mapping[str, object]] = {
     "frames": {},
     "gru": {},
     "lstm": {},
+    "grsn-rate": {"inner_steps": 4},
+    "grsn-a-rate": {"gates": "input", "inner_steps": 3},
+    "lif-rate": {"inner_steps": 4},
+    "rlif": {},
+    "tc_lif": {},
+    "tc_lif-feedforward": {"recurrent": False},
 }
 """Hidden cells to draw from, with their options; the part before a dash is the kind."""
 

@@ -13,7 +13,9 @@ Form B, ``gates="spikes"``, the paper's: the gates see the last spikes, ``g = o'
 products are additions of weight columns of the neurons that fired.  Form A, ``gates="input"``, the
 authors' first code: the gates see the input, ``g = x``, and ``W x + b`` is absent.
 
-One step is one environment step (temporal alignment paradigm); û, c and o are the memory.
+One step is one environment step (temporal alignment paradigm); û, c and o are the memory.  With
+``inner_steps`` > 1, the paper's comparison without alignment, the neuron takes that many steps on
+the same input, and its output is the mean of their spikes (rate coding).  Inner steps are unrolled.
 
 Integers: the membrane of neuron ``i`` counts in units ``s_u[i]`` chosen so that its input weights
 need no requantisation (``W x`` is added as it is, or shifted by one exponent per layer); the
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -50,12 +53,17 @@ from grsn_edge.neurons.base import (
     largest,
     membrane_range,
 )
+from grsn_edge.neurons.leaks import LeakInit, check_leak_init, initial_leaks
 from grsn_edge.neurons.membrane import (
     BIAS_LIMIT,
+    MOST_INNER_STEPS,
     WEIGHT_LIMIT,
     coefficient_shift,
     drive_integers,
     drive_plan,
+    mean_of,
+    numbered,
+    rate,
 )
 from grsn_edge.program import Builder, IntArray, Value
 
@@ -71,6 +79,8 @@ class Grsn(Cell):
     Args:
         gates: ``spikes`` (form B) or ``input`` (form A).
         theta: threshold θ, in the unit of the float membrane.
+        beta_init: how the leaks β are drawn, ``uniform``, ``log`` or ``gamma``.
+        inner_steps: neuron steps in one environment step; above 1 the output is their mean.
     """
 
     kind: ClassVar[str] = "grsn"
@@ -78,32 +88,42 @@ class Grsn(Cell):
 
     gates: Literal["spikes", "input"] = "spikes"
     theta: float = 0.5
+    beta_init: LeakInit = "uniform"
+    inner_steps: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.gates not in ("spikes", "input") or not self.theta > 0:
             raise UsageError("grsn: gates is 'spikes' or 'input', theta is positive")
+        check_leak_init(self.kind, self.beta_init)
+        if not 1 <= self.inner_steps <= MOST_INNER_STEPS:
+            raise UsageError(f"grsn: 1 to {MOST_INNER_STEPS} inner steps, not {self.inner_steps}")
 
     @property
     def spikes(self) -> bool:
-        """Always: the output is ``o``."""
+        """Always: the output is ``o``, or the mean of several."""
         return True
 
     @property
     def _recurrent(self) -> bool:
         return self.gates == "spikes"
 
+    @property
+    def _gate_steps(self) -> int:
+        """How often the gates' products are computed: the input's stay during the inner steps."""
+        return self.inner_steps if self._recurrent else 1
+
     # ---- float half --------------------------------------------------------------------------
 
     def init(self, rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
-        """Parameters as in ``docs/DESIGN.md``: leaks β spread over 0.1…0.9, open forget gates."""
+        """Normal weights, leaks as ``beta_init`` says, open forget gates."""
         n_gate = self.size if self._recurrent else self.n_in
         spread = 1.0 / np.sqrt(self.size) if self._recurrent else 2.0 / np.sqrt(self.n_in)
-        beta = rng.uniform(0.1, 0.9, self.size)
+        leak = initial_leaks(rng, self.size, self.beta_init)
         params = {
             "w_gates": rng.normal(0.0, spread, (2 * self.size, n_gate)),
             "b_gates": np.concatenate([np.ones(self.size), np.zeros(self.size)]),
-            "leak": np.log(beta / (1.0 - beta)),
+            "leak": leak,
         }
         if self._recurrent:
             params["w_in"] = rng.normal(0.0, 2.0 / np.sqrt(self.n_in), (self.size, self.n_in))
@@ -118,7 +138,16 @@ class Grsn(Cell):
     def float_step(
         self, p: Params, x: Array, state: Mapping[str, Array], spike: SpikeFunction
     ) -> tuple[Array, States]:
-        """One step of the module's equations."""
+        """One step of the module's equations, or ``inner_steps`` of them."""
+        spikes, now = [], dict(state)
+        for _ in range(self.inner_steps):
+            o, now = self._inner_step(p, x, now, spike)
+            spikes.append(o)
+        return mean_of(spikes), now
+
+    def _inner_step(
+        self, p: Params, x: Array, state: Mapping[str, Array], spike: SpikeFunction
+    ) -> tuple[Array, States]:
         gate_input = state["o"] if self._recurrent else x
         gates = p["b_gates"].addmm(gate_input, p["w_gates"].T)
         forget = gates[:, : self.size].sigmoid()
@@ -141,7 +170,7 @@ class Grsn(Cell):
         surrogate: Callable[[Array], Array],
     ) -> ScanGradients | None:
         """Reverse of :meth:`float_step` over a sequence; what needs no order runs at once."""
-        if not self._recurrent:
+        if not self._recurrent or self.inner_steps > 1:
             return None
         H = self.size
         x, before, keep = tape.x, tape.before, tape.keep
@@ -189,7 +218,7 @@ class Grsn(Cell):
         candidate_unit = float(largest(p["w_gates"][H:]).max()) * gate_input.scale / WEIGHT_LIMIT
         most = _row_bound(p["w_gates"][H:], p["b_gates"][H:], candidate_unit, gate_input)
         candidate_exponent = exponent_to_fill(most)
-        fired = record.out * self.theta
+        fired = (record.out > 0) * self.theta
         reached = membrane_range(self.theta, record.after["u"], record.after["u"] + fired)
         plan = {
             "forget_unit": exact(forget_unit),
@@ -216,11 +245,18 @@ class Grsn(Cell):
         g_scale = float(plan["gate_scale"])
         w, bias = p["w_gates"], p["b_gates"]
         limit = WEIGHT_LIMIT
-        k = {
+        gates = {
             "forget.weight": q.round(w[:H] * (g_scale / f_unit), -limit, limit),
             "forget.bias": q.round(bias[:H] / f_unit, -BIAS_LIMIT, BIAS_LIMIT),
             "candidate.weight": q.round(w[H:] * (g_scale / i_unit), -limit, limit),
             "candidate.bias": q.round(bias[H:] / i_unit, -BIAS_LIMIT, BIAS_LIMIT),
+        }
+        k = {
+            f"{numbered(name, i)}.{constant}": value
+            for i in range(self._gate_steps)
+            for (name, constant), value in ((key.split("."), v) for key, v in gates.items())
+        }
+        k |= {
             "leak.value": q.round(beta * 2.0**shift, 0, min(1 << shift, INT16_MAX)),
         }
         unit = q.constant(plan["u_unit"], like=beta)
@@ -232,12 +268,13 @@ class Grsn(Cell):
         return k
 
     def output(self, plan: Plan) -> Signal:
-        """Spikes."""
-        return Signal.spikes()
+        """Spikes, or a count of them."""
+        return rate(self.inner_steps)
 
     def spike_scales(self, plan: Plan) -> Mapping[str, npt.NDArray[np.float64]]:
         """The membrane's unit."""
-        return {"spike": plan["u_unit"]}
+        names = (numbered("spike", i) for i in range(self.inner_steps))
+        return dict.fromkeys(names, plan["u_unit"])
 
     # ---- integer half --------------------------------------------------------------------------
 
@@ -245,31 +282,42 @@ class Grsn(Cell):
         """The module's equations in integers."""
         u = b.state("u", self.size, lo=-(2**15), hi=INT16_MAX)
         c = b.state("c", self.size, lo=0, hi=INT16_MAX)
-        gate_input = b.state("o", self.size, lo=0, hi=1) if self._recurrent else x
+        fired = b.state("o", self.size, lo=0, hi=1) if self._recurrent else None
+        rest, current, count = u, c, None
+        gate_input = x if fired is None else fired
+        gated = cache(lambda i: self._gates(b, k, plan, gate_input, i))
+        constant = cache(lambda name: b.const(k[f"{name}.value"], name=name))
+        drive = cache(lambda: b.matvec(k["drive.weight"], x, k["drive.bias"], name="drive"))
+        for i in range(self.inner_steps):
+            F, I = gated(i if self._recurrent else 0)  # noqa: E741
+            current = I + (F * (current - I)).shr(15)
+            beta, gain = constant("leak"), constant("gain")
+            charged = (rest * beta + current * gain).shr(int(plan["coefficient_shift"]))
+            if self._recurrent:
+                charged = charged + drive().scale_by_power_of_two(int(plan["drive_exponent"]))
+            u_now = charged.clip(-(2**15), INT16_MAX)
+            o = b.apply("ge", u_now, constant("theta"), name=numbered("spike", i))
+            rest, count = u_now - constant("theta") * o, o if count is None else count + o
+            gate_input = o if self._recurrent else x
+        assert count is not None
+        b.next(u, rest)
+        b.next(c, current)
+        if fired is not None:
+            b.next(fired, o)
+        return count
 
-        forget = b.matvec(k["forget.weight"], gate_input, k["forget.bias"], name="forget")
+    def _gates(
+        self, b: Builder, k: Mapping[str, IntArray], plan: Plan, gate_input: Value, i: int
+    ) -> tuple[Value, Value]:
+        """F and I of inner step ``i``."""
+        name = numbered("forget", i)
+        forget = b.matvec(k[f"{name}.weight"], gate_input, k[f"{name}.bias"], name=name)
         index = forget.shr(int(plan["forget_shift"])).clip(-128, 127)
-        F = b.lut(index, _sigmoid_table(plan), name="sigmoid")
-        candidate = b.matvec(
-            k["candidate.weight"], gate_input, k["candidate.bias"], name="candidate"
-        )
-        I = candidate.scale_by_power_of_two(int(plan["candidate_exponent"])).clip(0, INT16_MAX)  # noqa: E741
-        c_now = I + (F * (c - I)).shr(15)
-
-        beta, gain = b.const(k["leak.value"], name="leak"), b.const(k["gain.value"], name="gain")
-        charged = (u * beta + c_now * gain).shr(int(plan["coefficient_shift"]))
-        if self._recurrent:
-            drive = b.matvec(k["drive.weight"], x, k["drive.bias"], name="drive")
-            charged = charged + drive.scale_by_power_of_two(int(plan["drive_exponent"]))
-        u_now = charged.clip(-(2**15), INT16_MAX)
-        theta = b.const(k["theta.value"], name="theta")
-        o = b.apply("ge", u_now, theta, name="spike")
-
-        b.next(u, u_now - theta * o)
-        b.next(c, c_now)
-        if self._recurrent:
-            b.next(gate_input, o)
-        return o
+        F = b.lut(index, _sigmoid_table(plan), name=numbered("sigmoid", i))
+        name = numbered("candidate", i)
+        candidate = b.matvec(k[f"{name}.weight"], gate_input, k[f"{name}.bias"], name=name)
+        exponent = int(plan["candidate_exponent"])
+        return F, candidate.scale_by_power_of_two(exponent).clip(0, INT16_MAX)
 
 
 def _sigmoid_table(plan: Plan) -> IntArray:

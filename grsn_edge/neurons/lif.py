@@ -6,14 +6,22 @@ With primes for the previous step::
     o  = [u >= θ]                    spike
     û  = u - θ o   or   u (1 - o)    soft reset, or hard reset to 0
 
+One step is one environment step (temporal alignment paradigm).  With ``inner_steps`` > 1, the
+comparison without it, the neuron takes that many steps on the same input, and its output is the
+mean of their spikes (rate coding).
+
 Integers: as in :mod:`grsn_edge.neurons.grsn`: the membrane's unit is the one in which ``W x`` needs
-no requantisation; β is Q15.
+no requantisation; β is Q15.  Inner steps are unrolled; their spikes are counted.
+
+One neuron and step costs ``n_in`` multiply-accumulates (additions where the input is spikes), and
+per inner step 1 multiplication, 2 bytes of state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -34,7 +42,15 @@ from grsn_edge.neurons.base import (
     States,
     membrane_range,
 )
-from grsn_edge.neurons.membrane import drive_integers, drive_plan
+from grsn_edge.neurons.leaks import LeakInit, check_leak_init, initial_leaks
+from grsn_edge.neurons.membrane import (
+    MOST_INNER_STEPS,
+    drive_integers,
+    drive_plan,
+    mean_of,
+    numbered,
+    rate,
+)
 from grsn_edge.program import Builder, IntArray, Value
 
 __all__ = ["Lif"]
@@ -47,6 +63,8 @@ class Lif(Cell):
     Args:
         reset: ``soft`` subtracts the threshold, ``hard`` sets the membrane to 0.
         theta: threshold θ, in the unit of the float membrane.
+        beta_init: how the leaks β are drawn, ``uniform``, ``log`` or ``gamma``.
+        inner_steps: neuron steps in one environment step; above 1 the output is their mean.
     """
 
     kind: ClassVar[str] = "lif"
@@ -54,24 +72,29 @@ class Lif(Cell):
 
     reset: Literal["soft", "hard"] = "soft"
     theta: float = 0.5
+    beta_init: LeakInit = "uniform"
+    inner_steps: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.reset not in ("soft", "hard") or not self.theta > 0:
             raise UsageError("lif: reset is 'soft' or 'hard', theta is positive")
+        check_leak_init(self.kind, self.beta_init)
+        if not 1 <= self.inner_steps <= MOST_INNER_STEPS:
+            raise UsageError(f"lif: 1 to {MOST_INNER_STEPS} inner steps, not {self.inner_steps}")
 
     @property
     def spikes(self) -> bool:
-        """Always: the output is ``o``."""
+        """Always: the output is ``o``, or the mean of several."""
         return True
 
     def init(self, rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
-        """Normal weights; leaks β spread over 0.1…0.9."""
-        beta = rng.uniform(0.1, 0.9, self.size)
+        """Normal weights; leaks as ``beta_init`` says."""
+        leak = initial_leaks(rng, self.size, self.beta_init)
         return {
             "w_in": rng.normal(0.0, 2.0 / np.sqrt(self.n_in), (self.size, self.n_in)),
             "b_in": rng.uniform(-1.0, 1.0, self.size),
-            "leak": np.log(beta / (1.0 - beta)),
+            "leak": leak,
         }
 
     def state_sizes(self) -> Mapping[str, int]:
@@ -83,16 +106,20 @@ class Lif(Cell):
     ) -> tuple[Array, States]:
         """One step of the module's equations."""
         drive = p["b_in"].addmm(x, p["w_in"].T)
-        u = drive + p["leak"].sigmoid() * (state["u"] - drive)
-        o = spike(u - self.theta)
-        fired = o.detach()
-        return o, {"u": u - self.theta * fired if self.reset == "soft" else u * (1.0 - fired)}
+        beta, rest, spikes = p["leak"].sigmoid(), state["u"], []
+        for _ in range(self.inner_steps):
+            u = drive + beta * (rest - drive)
+            o = spike(u - self.theta)
+            fired = o.detach()
+            rest = u - self.theta * fired if self.reset == "soft" else u * (1.0 - fired)
+            spikes.append(o)
+        return mean_of(spikes), {"u": rest}
 
     def plan(self, p: Params, x: Signal, record: Record) -> Plan:
         """Scales from the weights and from the largest membrane of the roll-outs."""
         keep = 1.0 - 1.0 / (1.0 + np.exp(-p["leak"]))
         u = record.after["u"]
-        reached = membrane_range(self.theta, u, u + record.out * self.theta)
+        reached = membrane_range(self.theta, u, u + (record.out > 0) * self.theta)
         return drive_plan(p["w_in"], keep, x, reached)
 
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
@@ -106,21 +133,26 @@ class Lif(Cell):
         }
 
     def output(self, plan: Plan) -> Signal:
-        """Spikes."""
-        return Signal.spikes()
+        """Spikes, or a count of them."""
+        return rate(self.inner_steps)
 
     def spike_scales(self, plan: Plan) -> Mapping[str, npt.NDArray[np.float64]]:
         """The membrane's unit."""
-        return {"spike": plan["u_unit"]}
+        names = (numbered("spike", i) for i in range(self.inner_steps))
+        return dict.fromkeys(names, plan["u_unit"])
 
     def step(self, b: Builder, k: Mapping[str, IntArray], plan: Plan, x: Value) -> Value:
         """The module's equations in integers."""
         u = b.state("u", self.size, lo=-(2**15), hi=INT16_MAX)
         drive = b.matvec(k["drive.weight"], x, k["drive.bias"], name="drive")
         charge = drive.scale_by_power_of_two(int(plan["drive_exponent"]))
-        beta = b.const(k["leak.value"], name="leak")
-        u_now = ((u * beta).shr(15) + charge).clip(-(2**15), INT16_MAX)
-        theta = b.const(k["theta.value"], name="theta")
-        o = b.apply("ge", u_now, theta, name="spike")
-        b.next(u, u_now - theta * o if self.reset == "soft" else u_now * (1 - o))
-        return o
+        constant = cache(lambda name: b.const(k[f"{name}.value"], name=name))
+        rest, count = u, None
+        for i in range(self.inner_steps):
+            u_now = ((rest * constant("leak")).shr(15) + charge).clip(-(2**15), INT16_MAX)
+            o = b.apply("ge", u_now, constant("theta"), name=numbered("spike", i))
+            rest = u_now - constant("theta") * o if self.reset == "soft" else u_now * (1 - o)
+            count = o if count is None else count + o
+        assert count is not None
+        b.next(u, rest)
+        return count

@@ -1,6 +1,8 @@
-"""What the leaky cells share: the input drive in membrane units and the coefficients' format."""
+"""What the leaky cells share: drive in membrane units, format of coefficients, inner steps."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +19,24 @@ from grsn_edge.neurons.base import (
     largest,
 )
 
-__all__ = ["BIAS_LIMIT", "WEIGHT_LIMIT", "coefficient_shift", "drive_integers", "drive_plan"]
+__all__ = [
+    "BIAS_LIMIT",
+    "MOST_INNER_STEPS",
+    "WEIGHT_LIMIT",
+    "coefficient_shift",
+    "drive_integers",
+    "drive_plan",
+    "mean_of",
+    "numbered",
+    "rate",
+]
 
 WEIGHT_LIMIT = 127
 """Weights are symmetric int8."""
 BIAS_LIMIT = 2**23
 """Largest bias in accumulator units; far above any useful one, far below int32."""
+MOST_INNER_STEPS = 16
+"""Neuron steps in one environment step; each is unrolled in the program."""
 
 _FINE_ENOUGH = -2  # a drive at most four times too coarse costs fewer bits than a shift costs time
 
@@ -74,3 +88,18 @@ def coefficient_shift(gain: npt.NDArray[np.float64]) -> int:
             "train with a smaller threshold or larger input weights"
         )
     return shift
+
+
+def rate(inner_steps: int) -> Signal:
+    """The output of a neuron that steps so often: its spikes counted, each 1 / ``inner_steps``."""
+    return Signal(1.0 / inner_steps, 0, inner_steps)
+
+
+def mean_of(spikes: Sequence[Array]) -> Array:
+    """The mean of the spikes of all inner steps; of one step, its spikes themselves."""
+    return spikes[0] if len(spikes) == 1 else sum(spikes) / len(spikes)
+
+
+def numbered(name: str, step: int) -> str:
+    """The name of a value of inner step 0, 1, …; the first keeps its own."""
+    return name if step == 0 else f"{name}_{step + 1}"

@@ -134,7 +134,7 @@ class Table:
 
     def entries(self, step: float) -> IntArray:
         """``full · function(index · step)``, rounded, within ±(2^15 - 1)."""
-        values = self.full * self.function(np.arange(-128, 128) * step)
+        values = self.full * self.function(np.arange(-128.0, 128.0) * step)
         return np.asarray(np.clip(np.rint(values), -INT16_MAX, INT16_MAX), dtype=np.int64)
 
     def look_up(self, b: Builder, index: Value, step: float, name: str) -> Value:
@@ -149,4 +149,4 @@ def span(reached: Floats, most: float) -> float:
 
 def sigmoid(x: Floats) -> Floats:
     """Logistic function."""
-    return np.asarray(1.0 / (1.0 + np.exp(-x)))
+    return np.asarray(1.0 / (1.0 + np.exp(-x)), dtype=np.float64)

@@ -150,7 +150,11 @@ class QuantisedActor(nn.Module):
         stacked = {scope: torch.stack(values) for scope, values in outputs.items()}
         unit = self.network.cells[-1].output(self.plans[-1]).scale
         values = (stacked[self.network.scopes[-1]] * unit).float()
-        activity = [stacked[scope].mean() for scope, cell in self.network if cell.spikes]
+        activity = [
+            stacked[scope].mean() * cell.output(plan).scale
+            for (scope, cell), plan in zip(self.network, self.plans, strict=True)
+            if cell.spikes
+        ]
         state = [
             {name: now[f"{scope}.{name}"] for name in names}
             for scope, names in zip(self.network.scopes, self._state_names(), strict=True)

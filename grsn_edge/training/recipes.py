@@ -140,6 +140,12 @@ def _lif(n_in: int, hidden: int) -> tuple[Cell, ...]:
     return cell("lif", n_in=n_in, size=hidden), cell("lif", n_in=hidden, size=hidden)
 
 
+def _lif_rate(n_in: int, hidden: int) -> tuple[Cell, ...]:
+    """As :func:`_lif`, four neuron steps in each environment step."""
+    below = cell("lif", n_in=n_in, size=hidden, inner_steps=4)
+    return below, cell("lif", n_in=hidden, size=hidden, inner_steps=4)
+
+
 def _stacked(n_in: int, hidden: int) -> tuple[Cell, ...]:
     """The memoryless baseline: four frames, two dense layers."""
     return (
@@ -156,6 +162,10 @@ _NETWORKS: Mapping[str, Callable[[int, int], tuple[Cell, ...]]] = {
     "mlp": _stacked,
     "gru": _one("gru"),
     "lstm": _one("lstm"),
+    "rlif": _one("rlif"),
+    "tc-lif": _one("tc_lif"),
+    "grsn-rate": _one("grsn", inner_steps=4),
+    "lif-rate": _lif_rate,
 }
 _READOUTS: Mapping[str, str] = {}
 """Read-outs of the networks that do not end in a leaky integrator."""
