@@ -19,7 +19,8 @@ to do about it.  Catch the level you need::
     ├── StateError              a state of wrong names, shape or range
     ├── DeviceError             a device that does not do what was asked
     │   ├── LinkError           no answer, or an answer that cannot be understood
-    │   │   └── DeviceLost      the port has gone: unplugged, closed, or the emulator ended
+    │   │   ├── DeviceLost      the port has gone: unplugged, closed, or the emulator ended
+    │   │   └── DeviceRestarted the device started again in between: its state is lost
     │   ├── DeviceRefused       the device answered with an error; the text names it
     │   └── ModelMismatch       the device runs another model than the one that was meant
     ├── MeterError              a power meter that cannot be used or trusted
@@ -40,6 +41,7 @@ __all__ = [
     "DeviceError",
     "DeviceLost",
     "DeviceRefused",
+    "DeviceRestarted",
     "FormatError",
     "FreezeError",
     "GrsnEdgeError",
@@ -127,6 +129,10 @@ class LinkError(DeviceError):
 
 class DeviceLost(LinkError):
     """The port has gone: unplugged, closed, or the emulator ended."""
+
+
+class DeviceRestarted(LinkError):
+    """The device started again in the middle: its state, and what was under way, are lost."""
 
 
 class DeviceRefused(DeviceError):

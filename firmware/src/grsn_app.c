@@ -16,7 +16,8 @@ enum {
     LENGTH_AT = 8,
     WINDOW_MASK = GRSN_LINK_WINDOW - 1,
     HELLO_REQUEST = 4,
-    HELLO_REPLY = 13,
+    HELLO_REPLY = 17,
+    NOTICE = 8,
     SHORT_FRAME = GRSN_LINK_HEADER + HELLO_REPLY + GRSN_LINK_CRC
 };
 
@@ -35,13 +36,22 @@ static void address(grsn_app_t *app, uint8_t *frame, uint8_t flags, uint8_t type
     grsn_link_put_u32(frame + SESSION_AT, app->session);
 }
 
+/* So that a host that means another model knows at once why it gets no answer. */
+static void put_contract(const grsn_app_t *app, uint8_t *bytes)
+{
+    for (uint32_t i = 0; i < GRSN_LINK_CONTRACT; i++) {
+        bytes[i] = app->link.contract[i];
+    }
+}
+
 /* A frame that is not kept: it says where the device stands, and changes nothing. */
 static void notify(grsn_app_t *app, uint8_t type, uint16_t sequence)
 {
-    uint8_t frame[GRSN_LINK_HEADER + 4 + GRSN_LINK_CRC];
+    uint8_t frame[GRSN_LINK_HEADER + NOTICE + GRSN_LINK_CRC];
     address(app, frame, 0, type, sequence);
     grsn_link_put_u32(frame + GRSN_LINK_HEADER, app->boot);
-    grsn_link_seal(frame, 4, app->link.contract);
+    put_contract(app, frame + GRSN_LINK_HEADER + 4);
+    grsn_link_seal(frame, NOTICE, app->link.contract);
     grsn_link_send(frame);
 }
 
@@ -82,6 +92,7 @@ static void hello(grsn_app_t *app, uint16_t sequence)
     grsn_link_put_u16(reply + 3, GRSN_LINK_PAYLOAD);
     grsn_link_put_u32(reply + 5, app->boot);
     grsn_link_put_u32(reply + 9, nonce);
+    put_contract(app, reply + 13);
     grsn_link_seal(frame, HELLO_REPLY, app->link.contract);
     grsn_link_send(frame);
 }
@@ -95,9 +106,7 @@ static void execute(grsn_app_t *app, uint16_t sequence)
     const uint8_t flags = frame[0] & GRSN_LINK_FLAG_MODEL;
     uint8_t *kept = app->replies[sequence & WINDOW_MASK];
     uint8_t contract[GRSN_LINK_CONTRACT]; /* the request's: a command may change the model */
-    for (uint32_t i = 0; i < GRSN_LINK_CONTRACT; i++) {
-        contract[i] = app->link.contract[i];
-    }
+    put_contract(app, contract);
     const request_t request = {frame + GRSN_LINK_HEADER, grsn_link_u16(frame + LENGTH_AT)};
     reply_t reply = {kept + GRSN_LINK_HEADER, 1, 0};
     const grsn_result_t result = grsn_app_command(app, frame[TYPE_AT], request, &reply);

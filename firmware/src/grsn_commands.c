@@ -67,6 +67,9 @@ static void begin_supervision(grsn_app_t *app)
     for (uint32_t i = 0; i < GRSN_APP_ACTION; i++) {
         app->output[i] = 0;
     }
+    if (!is_open(app)) {
+        return; /* untested, as after the start */
+    }
     if (app->selftest < 0) {
         grsn_supervisor_clear(&app->supervisor, GRSN_UNTESTED);
     } else {
