@@ -35,6 +35,8 @@ HIDDEN: Mapping[str, Mapping[str, object]] = {
     "rlif": {},
     "tc_lif": {},
     "tc_lif-feedforward": {"recurrent": False},
+    "elm": {},
+    "mf_psn": {"order": 3, "dilation": 2},
 }
 """Hidden cells to draw from, with their options; the part before a dash is the kind."""
 

@@ -116,8 +116,20 @@ class Quantiser(Protocol):
     def round(self, x: Array, lo: int, hi: int) -> Array:
         """Round half to even, then clamp to ``[lo, hi]``."""
 
+    def power_of_two(self, x: Array, lo: int, hi: int) -> Array:
+        """The sign of x times the nearest power of two, its exponent in ``[lo, hi]``."""
+
     def sigmoid(self, x: Array) -> Array:
         """Logistic function."""
+
+    def exp(self, x: Array) -> Array:
+        """Exponential function."""
+
+    def cos(self, x: Array) -> Array:
+        """Cosine."""
+
+    def sin(self, x: Array) -> Array:
+        """Sine."""
 
     def constant(self, value: npt.NDArray[np.float64], *, like: Array) -> Array:
         """A plan's array as an array of the kind of ``like``."""

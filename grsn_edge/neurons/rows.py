@@ -51,7 +51,9 @@ class Rows:
             largest(w) * s.scale / WEIGHT_LIMIT for w, s in zip(weights, signals, strict=True)
         ]
         distance = [float(np.median(np.log2(unit / finest[0]))) for unit in finest]
-        exponents = [0.0 if abs(d) <= 2.0 else float(np.clip(np.rint(d), -30, 6)) for d in distance]
+        exponents = [
+            0.0 if abs(d) <= 2.0 else float(np.clip(np.rint(d), -30, 10)) for d in distance
+        ]
         unit = np.max([u * 2.0**-e for u, e in zip(finest, exponents, strict=True)], axis=0)
         unit = np.maximum(unit, unit.max() / _SPREAD)
         unit = np.maximum(unit, np.abs(bias).max() / (0.5 * BIAS_LIMIT))

@@ -14,6 +14,7 @@ from grsn_edge.backends.straight_through import round_half_even
 from grsn_edge.backends.torch_backend import TorchProgram
 from grsn_edge.neurons import Plan, Signal
 from grsn_edge.neurons.base import Array
+from grsn_edge.neurons.quantise import power_of_two
 from grsn_edge.policy import OBSERVATION, Network, assemble_cells
 from grsn_edge.program import IntArray
 from grsn_edge.training.actor import ActorOutput, States
@@ -30,9 +31,25 @@ class TorchQuantiser:
         """Round half to even, then clamp to ``[lo, hi]``."""
         return round_half_even(x, lo, hi)
 
+    def power_of_two(self, x: Array, lo: int, hi: int) -> Array:
+        """The sign of x times the nearest power of two, its exponent in ``[lo, hi]``."""
+        return power_of_two(x, lo, hi)
+
     def sigmoid(self, x: Array) -> Array:
         """Logistic function."""
         return x.sigmoid()
+
+    def exp(self, x: Array) -> Array:
+        """Exponential function."""
+        return x.exp()
+
+    def cos(self, x: Array) -> Array:
+        """Cosine."""
+        return x.cos()
+
+    def sin(self, x: Array) -> Array:
+        """Sine."""
+        return x.sin()
 
     def constant(self, value: npt.NDArray[np.float64], *, like: Array) -> Array:
         """A float64 tensor beside ``like``."""

@@ -146,6 +146,12 @@ def _lif_rate(n_in: int, hidden: int) -> tuple[Cell, ...]:
     return below, cell("lif", n_in=hidden, size=hidden, inner_steps=4)
 
 
+def _mf_psn(n_in: int, hidden: int) -> tuple[Cell, ...]:
+    """Two layers with the paper's sawtooth of dilations."""
+    below = cell("mf_psn", n_in=n_in, size=hidden, dilation=1)
+    return below, cell("mf_psn", n_in=hidden, size=hidden, dilation=2)
+
+
 def _stacked(n_in: int, hidden: int) -> tuple[Cell, ...]:
     """The memoryless baseline: four frames, two dense layers."""
     return (
@@ -164,6 +170,8 @@ _NETWORKS: Mapping[str, Callable[[int, int], tuple[Cell, ...]]] = {
     "lstm": _one("lstm"),
     "rlif": _one("rlif"),
     "tc-lif": _one("tc_lif"),
+    "elm": _one("elm"),
+    "mf-psn": _mf_psn,
     "grsn-rate": _one("grsn", inner_steps=4),
     "lif-rate": _lif_rate,
 }
