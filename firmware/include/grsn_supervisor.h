@@ -45,13 +45,13 @@ typedef enum grsn_condition {
     GRSN_SELFTEST_FAILED = 1 << 0, /* reported: a golden step differed */
     GRSN_WRONG_MODEL = 1 << 1,     /* reported: not the policy meant, or of another robot */
     GRSN_CORRUPT = 1 << 2,         /* reported: image or state are damaged */
-    GRSN_WAS_RESET = 1 << 3,       /* reported: the processor restarted in a run: no state */
-    GRSN_LINK_LOST = 1 << 4,       /* reported: the line or the session has gone */
-    GRSN_INPUT_LOST = 1 << 5,      /* found: no usable observation for lost_periods */
-    GRSN_OVERRUN = 1 << 6,         /* found: overrun_run steps in a row missed their deadline */
-    GRSN_INVALID = 1 << 7,         /* found: invalid_run observations in a row were not good */
-    GRSN_DISARM = 1 << 8,          /* asked for */
-    GRSN_UNTESTED = 1 << 9,        /* reported, and so after grsn_supervisor_init */
+    GRSN_UNTESTED = 1 << 3,        /* reported, and so after grsn_supervisor_init */
+    GRSN_WAS_RESET = 1 << 4,       /* reported: the processor restarted in a run: no state */
+    GRSN_LINK_LOST = 1 << 5,       /* reported: the line or the session has gone */
+    GRSN_INPUT_LOST = 1 << 6,      /* found: no usable observation for lost_periods */
+    GRSN_OVERRUN = 1 << 7,         /* found: overrun_run steps in a row missed their deadline */
+    GRSN_INVALID = 1 << 8,         /* found: invalid_run observations in a row were not good */
+    GRSN_DISARM = 1 << 9,          /* asked for */
     GRSN_STALE = 1 << 10,          /* found: no usable observation for stale_periods */
     GRSN_ARM = 1 << 11             /* asked for */
 } grsn_condition_t;
@@ -77,6 +77,13 @@ typedef enum grsn_observation {
     GRSN_OBSERVATION_REFUSED = 2  /* not used: the input grows older */
 } grsn_observation_t;
 
+/* What an observation that is not good leads to. */
+enum {
+    GRSN_INVALID_CLAMPS = 0, /* the guard clamps what it can, and refuses the rest */
+    GRSN_INVALID_HOLDS = 1,  /* the guard refuses it */
+    GRSN_INVALID_STOPS = 2   /* the guard refuses it, and one is a run */
+};
+
 /* What is guarded and how hard; docs/SPEC.md §11.2.  From grsn_supervisor_config_read or from
  * grsn_supervisor_config_default. */
 typedef struct grsn_supervisor_config {
@@ -90,7 +97,7 @@ typedef struct grsn_supervisor_config {
     uint8_t lost_periods;   /* age from which the safe action is given; > stale_periods */
     uint8_t overrun_run;    /* missed deadlines in a row until the safe action */
     uint8_t invalid_run;    /* observations in a row that are not good until the safe action */
-    uint8_t on_invalid;     /* of the host's guard: 0 clamp, 1 hold, 2 stop */
+    uint8_t on_invalid;     /* GRSN_INVALID_... */
 } grsn_supervisor_config_t;
 
 /* The supervisor, and its status as it is sent and logged: 32 bytes.  Fields are read, never

@@ -22,20 +22,20 @@ enum {
 /* One row a state.  The first condition, from the left, that holds and has an entry decides; where
  * there is none, the last column does. */
 static const uint8_t table[GRSN_SUPERVISOR_STATES][GRSN_CONDITIONS + 1] = {
-    /* self-test                  link  input over-                   un-
-     * failed wrong corrupt reset lost  lost  run   invalid disarm  tested stale  arm   none hold */
+    /* self-test                 un-          link  input over-
+     * failed wrong corrupt tested reset lost  lost  run  invalid disarm stale arm  none hold */
     [GRSN_BOOT] =
-        {STOP, STOP, STOP, NONE, NONE, NONE, NONE, NONE, NONE, TEST, NONE, NONE, TEST},
+        {STOP, STOP, STOP, TEST, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, TEST},
     [GRSN_SELFTEST] =
-        {STOP, STOP, STOP, NONE, NONE, NONE, NONE, NONE, NONE, TEST, NONE, NONE, IDLE},
+        {STOP, STOP, STOP, TEST, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, IDLE},
     [GRSN_IDLE] =
-        {STOP, STOP, STOP, IDLE, IDLE, IDLE, IDLE, IDLE, IDLE, TEST, IDLE, RUNS, IDLE},
+        {STOP, STOP, STOP, TEST, IDLE, IDLE, IDLE, IDLE, IDLE, IDLE, IDLE, RUNS, IDLE},
     [GRSN_ARMED] =
-        {STOP, STOP, STOP, SAFE, SAFE, SAFE, SAFE, SAFE, IDLE, STOP, HOLD, RUNS, RUNS},
+        {STOP, STOP, STOP, STOP, SAFE, SAFE, SAFE, SAFE, SAFE, IDLE, HOLD, RUNS, RUNS},
     [GRSN_HOLD] =
-        {STOP, STOP, STOP, SAFE, SAFE, SAFE, SAFE, SAFE, IDLE, STOP, HOLD, RUNS, RUNS},
+        {STOP, STOP, STOP, STOP, SAFE, SAFE, SAFE, SAFE, SAFE, IDLE, HOLD, RUNS, RUNS},
     [GRSN_SAFE] =
-        {STOP, STOP, STOP, SAFE, SAFE, SAFE, SAFE, SAFE, SAFE, STOP, SAFE, RUNS, SAFE},
+        {STOP, STOP, STOP, STOP, SAFE, SAFE, SAFE, SAFE, SAFE, SAFE, SAFE, RUNS, SAFE},
 };
 
 grsn_transition_t grsn_supervisor_next(uint8_t state, uint16_t conditions)
@@ -116,7 +116,7 @@ static int32_t are_sound_times(const grsn_supervisor_config_t *config)
 {
     return config->period_us >= 1 && config->deadline_us >= 1 && config->stale_periods >= 1 &&
            config->lost_periods > config->stale_periods && config->overrun_run >= 1 &&
-           config->invalid_run >= 1 && config->on_invalid <= 2 &&
+           config->invalid_run >= 1 && config->on_invalid <= GRSN_INVALID_STOPS &&
            config->period_us <= LONGEST_US / config->lost_periods;
 }
 
@@ -275,7 +275,7 @@ void grsn_supervisor_observation(grsn_supervisor_t *supervisor,
     }
     count_u16(&supervisor->invalid, 1);
     count_u8(&supervisor->invalid_run);
-    if (supervisor->invalid_run >= config->invalid_run) {
+    if (supervisor->invalid_run >= config->invalid_run || config->on_invalid == GRSN_INVALID_STOPS) {
         set(supervisor, GRSN_INVALID);
     }
 }
