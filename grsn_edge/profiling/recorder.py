@@ -138,6 +138,12 @@ class Recorder:
                     )
             return self._ledger.span(begin_s, end_s)
 
+    def span_to(self, host_s: float) -> None:
+        """Wait until the meter has been read up to a moment of the host's clock; raises as
+        :meth:`span` does."""
+        end = self.meter_time(host_s)
+        self.span(end, end)
+
     def pulses(self) -> list[Span]:
         """The marked spans that ended since the last call, in order."""
         with self._change:
