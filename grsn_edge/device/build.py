@@ -1,0 +1,220 @@
+"""From the firmware's sources to an ELF file for a board; what was built once is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from grsn_edge.backends._c.compiler import cache_folder
+from grsn_edge.device.boards import Board, board, firmware_folder
+from grsn_edge.errors import BackendUnavailable, CompileError, UsageError
+
+__all__ = ["Sizes", "firmware", "sizes", "symbols", "toolchains", "why_not"]
+
+_WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Werror")
+_FLAGS = ("-std=c99", "-g", "-ffreestanding", "-ffunction-sections", "-fdata-sections")
+_ZIG = (
+    "-fno-sanitize=undefined",
+    "-Wno-pass-failed",  # hints for vectors, on processors that have none
+    "-fno-stack-protector",
+    "-fno-unwind-tables",
+    "-fno-asynchronous-unwind-tables",
+    "-Wl,--entry=grsn_start",
+)
+_GCC = ("-nostartfiles", "-nostdlib", "-fstack-usage", "-Wl,--no-warn-rwx-segments")
+_WRITABLE, _ALLOCATED = 1, 2  # SHF_WRITE, SHF_ALLOC
+_VM_ONLY = {"grsn_engine_vm.c", "grsn_image.c", "grsn_vm.c", "grsn_store.c"}
+_SEED_SIZE = 16  # bytes at the end of RAM that start-up leaves alone; see common/memory_slots.h
+
+
+def firmware(
+    name: str | Board,
+    toolchain: str = "auto",
+    optimise: str = "-O2",
+    application: Iterable[Path] | None = None,
+) -> Path:
+    """Build the firmware of a board, or take what an earlier call built from the same sources.
+
+    Args:
+        name: of the board.
+        toolchain: ``zig``, ``gcc``, or ``auto``: the first that the board names and that is here.
+        optimise: ``-O0`` … ``-O3`` or ``-Os``.
+        application: other C files than those of ``firmware/src``.
+
+    Returns:
+        The ELF file, in the cache folder.
+
+    Raises:
+        UsageError: no such board, or one that this toolchain cannot build for.
+        BackendUnavailable: the toolchain is not here; the text says what to install.
+        CompileError: it refused; the text holds its output.
+    """
+    chosen = board(name) if isinstance(name, str) else name
+    tool = _choose(chosen, toolchain)
+    files = list(application) if application is not None else _application(chosen)
+    command = [*_command(chosen, tool), *_FLAGS, *_WARNINGS, optimise, *_defines(chosen)]
+    key = _key(chosen, [*command, _identity(tool, *chosen.gcc[:1])], files)
+    target = cache_folder() / "firmware" / f"{chosen.name}-{key}.elf"
+    if not target.is_file():
+        _build(chosen, tool, command, files, target)
+    return target
+
+
+def toolchains(chosen: Board) -> tuple[str, ...]:
+    """Toolchains that this board names, the preferred one first."""
+    return tuple(tool for tool in ("zig", "gcc") if getattr(chosen, tool))
+
+
+def why_not(chosen: Board, tool: str) -> str | None:
+    """Why a toolchain cannot build for a board here, or None where it can."""
+    if tool not in toolchains(chosen):
+        return f"{chosen.name} is not built with {tool}"
+    if tool == "zig":
+        found = importlib.util.find_spec("ziglang") is not None
+        return None if found else "ziglang is missing: install grsn-edge[device]"
+    if shutil.which(chosen.gcc[0]):
+        return None
+    return f"{chosen.gcc[0]} is missing: run tools/setup_emulators.sh, or install it"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bytes of a firmware: code and constants; variables without the stack; the stack."""
+
+    flash: int
+    ram: int
+    stack: int
+
+
+def sizes(elf: Path) -> Sizes:
+    """Read the sections of an ELF file."""
+    elffile: Any = importlib.import_module("elftools.elf.elffile")
+    flash = ram = stack = 0
+    with elf.open("rb") as file:
+        for section in elffile.ELFFile(file).iter_sections():
+            if not section["sh_flags"] & _ALLOCATED:
+                continue
+            held = section["sh_type"] != "SHT_NOBITS"
+            writable = bool(section["sh_flags"] & _WRITABLE)
+            flash += section["sh_size"] * held
+            stack += section["sh_size"] * (section.name == ".stack")
+            ram += section["sh_size"] * (section.name != ".stack" and (writable or not held))
+    return Sizes(flash, ram, stack)
+
+
+def symbols(elf: Path) -> dict[str, int]:
+    """Addresses of an ELF file's symbols, by name."""
+    elffile: Any = importlib.import_module("elftools.elf.elffile")
+    with elf.open("rb") as file:
+        table = elffile.ELFFile(file).get_section_by_name(".symtab")
+        return {symbol.name: int(symbol["st_value"]) for symbol in table.iter_symbols()}
+
+
+def _choose(chosen: Board, toolchain: str) -> str:
+    if toolchain not in ("auto", "zig", "gcc"):
+        raise UsageError(f"toolchain '{toolchain}' is not known; there are auto, zig and gcc")
+    wanted = toolchains(chosen) if toolchain == "auto" else (toolchain,)
+    if not wanted:
+        raise UsageError(f"{chosen.name} is not cross-built; see {chosen.page}")
+    reasons = {tool: why_not(chosen, tool) for tool in wanted}
+    for tool, reason in reasons.items():
+        if reason is None:
+            return tool
+    if toolchain != "auto" and toolchain not in toolchains(chosen):
+        raise UsageError(f"{reasons[toolchain]}; it is with {', '.join(toolchains(chosen))}")
+    raise BackendUnavailable("; or ".join(str(reason) for reason in reasons.values()))
+
+
+def _command(chosen: Board, tool: str) -> list[str]:
+    if tool == "zig":
+        return [sys.executable, "-m", "ziglang", "cc", *chosen.zig, *_ZIG]
+    return [*chosen.gcc, *(() if chosen.libc else _GCC)]
+
+
+def _defines(chosen: Board) -> list[str]:
+    return [f"-D{name}={value}" for name, value in chosen.defines.items()]
+
+
+def _application(chosen: Board) -> list[Path]:
+    files = sorted((firmware_folder() / "src").glob("*.c"))
+    return [file for file in files if chosen.engine == "vm" or file.name not in _VM_ONLY]
+
+
+def _key(chosen: Board, command: list[str], files: list[Path]) -> str:
+    """Digest of everything that the result depends on."""
+    folder = firmware_folder()
+    read = {*files, *_tree(folder / "include"), *_tree(folder / "src"), *_tree(folder / "kernels")}
+    read |= {*_tree(folder / "ports" / "common"), *_tree(chosen.folder)}
+    key = hashlib.sha256("\0".join(command).encode())
+    for file in sorted(read):
+        key.update(f"\0{file.name}\0".encode() + file.read_bytes())
+    return key.hexdigest()[:24]
+
+
+def _tree(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@cache
+def _identity(tool: str, gcc: str = "") -> str:
+    if tool == "zig":
+        try:
+            return version("ziglang")
+        except PackageNotFoundError:
+            return "unknown"
+    line = [gcc, "--version"]
+    return subprocess.run(line, capture_output=True, text=True, check=False).stdout
+
+
+def _memory(chosen: Board) -> str:
+    """The text of memory.x: what is the board's own in its linker script."""
+    flash, ram = chosen.memory["flash"], chosen.memory["ram"]
+    slots = chosen.memory["slots"].origin if "slots" in chosen.memory else 0
+    usable = ram.size - _SEED_SIZE
+    return (
+        f"MEMORY {{ FLASH (rx) : ORIGIN = {flash.origin:#x}, LENGTH = {flash.size:#x}\n"
+        f"RAM (rw) : ORIGIN = {ram.origin:#x}, LENGTH = {usable:#x} }}\n"
+        f"__stack_size = {chosen.stack};\n__slots = {slots:#x};\n"
+        f"__seed = {ram.origin + usable:#x};\n"
+    )
+
+
+def _without_libc(chosen: Board, scratch: Path, tool: str) -> list[str]:
+    """Flags that bring what a C library would: headers, linker script, the compiler's helpers."""
+    common = firmware_folder() / "ports" / "common"
+    script = (chosen.folder / chosen.script).resolve()
+    flags = ["-idirafter", str(common / "freestanding"), f"-L{scratch}", f"-L{script.parent}"]
+    return [*flags, f"-Wl,-T,{script}", *(["-lgcc"] if tool == "gcc" else [])]
+
+
+def _build(chosen: Board, tool: str, command: list[str], files: list[Path], target: Path) -> None:
+    folder = firmware_folder()
+    sources = [*files, *((chosen.folder / source).resolve() for source in chosen.sources)]
+    with tempfile.TemporaryDirectory(prefix="grsn-edge-") as scratch:
+        (Path(scratch) / "memory.x").write_text(_memory(chosen), encoding="utf-8")
+        line = [*command, f"-I{folder / 'include'}", f"-I{folder / 'ports' / 'common'}"]
+        line += [*map(str, sources), "-Wl,--gc-sections", "-o", "firmware.elf"]
+        line += [] if chosen.libc else _without_libc(chosen, Path(scratch), tool)
+        done = subprocess.run(
+            line, cwd=scratch, capture_output=True, text=True, errors="replace", check=False
+        )
+        if done.returncode:
+            called = shlex.join(command[:4] if tool == "zig" else command[:1])
+            raise CompileError(f"{called} refused the firmware of {chosen.name}:\n{done.stderr}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = target.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(Path(scratch) / "firmware.elf", fresh)
+        os.replace(fresh, target)
