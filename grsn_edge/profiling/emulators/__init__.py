@@ -10,7 +10,13 @@ from typing import Any
 
 from grsn_edge.errors import UsageError
 from grsn_edge.profiling.emulators.base import Emulator, PolledEmulator, ScaledClock, SteppedClock
-from grsn_edge.profiling.emulators.script import Script, Segment, bursts, read_script
+from grsn_edge.profiling.emulators.script import (
+    Script,
+    Segment,
+    bursts,
+    read_script,
+    script_from_json,
+)
 
 __all__ = [
     "Emulator",
@@ -24,6 +30,7 @@ __all__ = [
     "emulator_names",
     "emulator_type",
     "read_script",
+    "script_from_json",
 ]
 
 _SUFFIX = "_emulator"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from grsn_edge.errors import UsageError
 
-__all__ = ["Script", "Segment", "bursts", "read_script"]
+__all__ = ["Script", "Segment", "bursts", "read_script", "script_from_json"]
 
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
@@ -47,6 +48,7 @@ class Script:
     def __init__(self, segments: Sequence[Segment], voltage_v: float = 3.0, loop: bool = True):
         if not segments or any(not 0 < s.duration_s < float("inf") for s in segments):
             raise UsageError("a current script needs segments that last longer than 0 s")
+        self.segments = tuple(segments)
         self.voltage_v = voltage_v
         self.loop = loop
         self._begin = np.array([s.current_a for s in segments])
@@ -91,6 +93,11 @@ class Script:
         _, index, _ = self._locate(t)
         return np.asarray(self._digital[index])
 
+    def to_json(self) -> str:
+        """As one line that :func:`script_from_json` reads."""
+        rows = [(s.duration_s, s.current_a, s.end_a, s.digital) for s in self.segments]
+        return json.dumps({"voltage_v": self.voltage_v, "loop": self.loop, "segments": rows})
+
     def _locate(self, t: npt.ArrayLike) -> tuple[Floats, npt.NDArray[np.intp], Floats]:
         """Whole passes, the segment's index, and how far ``t`` lies in that segment."""
         time = np.asarray(t, dtype=np.float64)
@@ -99,6 +106,12 @@ class Script:
         index = np.searchsorted(self._starts, local, side="right") - 1
         index = np.clip(index, 0, len(self._duration) - 1)
         return whole, index, local - self._starts[index]
+
+
+def script_from_json(text: str) -> Script:
+    """What :meth:`Script.to_json` wrote."""
+    data = json.loads(text)
+    return Script([Segment(*row) for row in data["segments"]], data["voltage_v"], data["loop"])
 
 
 def read_script(path: Path, voltage_v: float = 3.0) -> Script:

@@ -419,5 +419,6 @@ def _negative(block: Block) -> Block:
     if float(block.energy_j) >= 0.0:
         return block
     text = "the mean power of a block is below zero: reversed leads, or an offset without load"
-    warning = MeterWarning("negative", text, float(block.time_s[0]), int(np.sum(block.power_w < 0)))
+    count = int(np.sum(block.power_w < 0))
+    warning = MeterWarning("negative", text, float(block.time_s[0]), count, voids=True)
     return replace(block, warnings=(*block.warnings, warning))

@@ -96,6 +96,7 @@ class PolledMeter(Meter):
             now, reading = self._next()
             warnings += (_at(w, now) for w in reading.warnings)
             if not reading.valid or self._before is None:
+                self._before = None
                 lost, gap = lost + 1, int(Flag.GAP_BEFORE)
                 if lost >= 3 * max(1.0, self.block_s / self.period_s):
                     break
