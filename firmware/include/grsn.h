@@ -91,6 +91,20 @@ int32_t grsn_selftest(const grsn_model_t *model, void *state, void *scratch);
 /* The policy's model hash, GRSN_HASH_SIZE bytes inside the image. */
 const uint8_t *grsn_model_hash(const grsn_model_t *model);
 
+/* Parts of an image beside the program; docs/SPEC.md §9. */
+enum {
+    GRSN_SECTION_GOLDEN = 1,     /* the recorded trajectory of grsn_selftest */
+    GRSN_SECTION_ENCODER = 2,    /* floats of grsn_codec.h */
+    GRSN_SECTION_DECODER = 3,
+    GRSN_SECTION_TEXT = 4,       /* names, units and ranges of the channels: JSON in UTF-8 */
+    GRSN_SECTION_SUPERVISOR = 5, /* limits and time-outs; docs/SPEC.md §11 */
+    GRSN_SECTION_LAST = 5
+};
+
+/* The content of a section, aligned, and its bytes (where `size` is not NULL); NULL where the image
+ * has none. */
+const void *grsn_section(const grsn_model_t *model, uint32_t kind, uint32_t *size);
+
 /* A status in words: constant, never NULL. */
 const char *grsn_strerror(grsn_status_t status);
 

@@ -1,0 +1,178 @@
+"""Storage: which type each value has in memory, and the conversions where readers differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from grsn_edge.backends._image.instruction import FORMS, WIDTHS, Instruction, holds
+from grsn_edge.backends._image.lower import Lowering
+from grsn_edge.program import OPS, Interval, Node, Program
+
+__all__ = ["Typed", "convert"]
+
+_LENGTHS_OF_THEIR_OWN = frozenset(
+    {"event", "gate", "columns", "rows", "move", "fill", "append", "argmax"}
+)
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A program in the machine's operations, with storage types.
+
+    Args:
+        program: what it was made from.
+        instructions: sources (inputs, states, constants), then what is computed, in order.
+        widths: storage type of every value.
+        nexts: for each state, the value that it takes, of the state's own type.
+        outputs: the values of the outputs.
+        alias: values of the program that are other values.
+        parts: values of the program that are parts of another: its name, and where they start.
+    """
+
+    program: Program
+    instructions: tuple[Instruction, ...]
+    widths: dict[str, int]
+    nexts: dict[str, str]
+    outputs: tuple[str, ...]
+    alias: dict[str, str]
+    parts: dict[str, tuple[str, int]]
+
+
+def convert(lowering: Lowering) -> Typed:
+    """Choose storage types and insert conversions, broadcasts and constants."""
+    return _Converter(lowering).convert()
+
+
+class _Converter:
+    def __init__(self, lowering: Lowering) -> None:
+        self.lowering = lowering
+        self.program = lowering.program
+        self.sources = [_source(node) for node in (*self.program.inputs, *self.program.states)]
+        self.made: dict[str, Instruction] = {}
+        self.constants: dict[str, Instruction] = {}
+        self.widths: dict[str, int] = {}
+
+    def convert(self) -> Typed:
+        self._choose_widths()
+        for instruction in self.lowering.instructions:
+            args = tuple(self._operand(instruction, arg) for arg in instruction.args)
+            self.made[instruction.name] = replace(instruction, args=args)
+        nexts, outputs = self._results()
+        instructions = (*self.sources, *self.constants.values(), *self.made.values())
+        alias, parts = self.lowering.alias, self.lowering.parts
+        return Typed(self.program, instructions, self.widths, nexts, outputs, alias, parts)
+
+    # ---- types ---------------------------------------------------------------------------------
+
+    def _choose_widths(self) -> None:
+        """States first: what they hold next is made in their type where it can be."""
+        computed = {i.name: i for i in self.lowering.instructions}
+        wanted: dict[str, list[tuple[int, ...]]] = {}
+        for instruction in computed.values():
+            for arg in instruction.args:
+                wanted.setdefault(arg, []).append(FORMS[instruction.op].reads)
+        for state in self.program.states:
+            self.widths[state.name] = _best(holds(state.interval), wanted.get(state.name, []))
+        for state_name, name in self.lowering.nexts().items():
+            wanted.setdefault(name, []).append((self.widths[state_name],))
+        for node in self.program.inputs:
+            self.widths[node.name] = _best(holds(node.interval), wanted.get(node.name, []))
+        for name, instruction in computed.items():
+            possible = self._possible(instruction)
+            self.widths[name] = _best(possible, wanted.get(name, []))
+
+    def _possible(self, instruction: Instruction) -> tuple[int, ...]:
+        writes = FORMS[instruction.op].writes
+        if instruction.op in ("event", "gate"):
+            reach = [_reach(node, self.program) for node in instruction.nodes]
+            return tuple(w for w in writes if all(r.within(*WIDTHS[w]) for r in reach))
+        if instruction.op in ("move", "append", "argmax"):
+            return holds(self.program[instruction.name.partition("#")[0]].interval)
+        return writes
+
+    # ---- operands ------------------------------------------------------------------------------
+
+    def _operand(self, reader: Instruction, name: str) -> str:
+        """``name`` in a length and a type that the reader takes."""
+        reads = FORMS[reader.op].reads
+        source = self.program[name] if name in self._names else None
+        stretched = reader.n if reader.op not in _LENGTHS_OF_THEIR_OWN else 0
+        if source is not None and source.op == "const":
+            n = stretched if source.n == 1 and stretched else source.n
+            return self._constant(source, n, reads)
+        if source is not None and source.n == 1 and stretched > 1:
+            return self._made(f"{name}#fill{stretched}", "fill", stretched, name, 2)
+        if self.widths[name] in reads:
+            return name
+        width = next(w for w in reads if w in self._holding(name))
+        return self._made(f"{name}#int{8 << width}", "move", self._length(name), name, width)
+
+    @property
+    def _names(self) -> set[str]:
+        return {node.name for node in self.program}
+
+    def _length(self, name: str) -> int:
+        return self.made[name].n if name in self.made else self.program[name].n
+
+    def _holding(self, name: str) -> tuple[int, ...]:
+        if name in self._names:
+            return holds(self.program[name].interval)
+        return tuple(w for w in WIDTHS if w >= self.widths[name])
+
+    def _constant(self, node: Node, n: int, reads: Iterable[int]) -> str:
+        width = next(w for w in reads if w in holds(node.interval))
+        name = f"{node.name}#{n}int{8 << width}"
+        if name not in self.constants:
+            value = np.broadcast_to(node.attrs["value"], (n,))
+            self.constants[name] = Instruction(
+                name, "const", n, (), (node,), arrays={"value": value}
+            )
+            self.widths[name] = width
+        return name
+
+    def _made(self, name: str, op: str, n: int, source: str, width: int) -> str:
+        if name not in self.made:
+            self.made[name] = Instruction(name, op, n, (source,))
+            self.widths[name] = width
+        return name
+
+    # ---- after the step ------------------------------------------------------------------------
+
+    def _results(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Next states, of the states' own types, and outputs.
+
+        States' old values are taken before any state changes.  A value that may be computed in a
+        state's memory is given as it is; ``place`` decides.
+        """
+        given = self.lowering.nexts()
+        nexts = {s: s if n == s else self._kept(n, self.widths[s]) for s, n in given.items()}
+        outputs = tuple(
+            name if given.get(name) == name else self._kept(name, self.widths.get(name, 0))
+            for name in self.lowering.outputs()
+        )
+        return nexts, outputs
+
+    def _kept(self, name: str, width: int) -> str:
+        node = self.program[name]
+        if node.op == "const":
+            return self._constant(node, node.n, (0, 1, 2))
+        if node.op == "state":
+            return self._made(f"{name}#old{8 << width}", "move", node.n, name, width)
+        return name
+
+
+def _source(node: Node) -> Instruction:
+    init = {"value": node.attrs["init"]} if node.op == "state" else {}
+    return Instruction(node.name, node.op, node.n, (), (node,), arrays=init)
+
+
+def _reach(node: Node, program: Program) -> Interval:
+    return OPS[node.op].accumulator(node.attrs, [program[arg].interval for arg in node.args])
+
+
+def _best(possible: tuple[int, ...], wanted: list[tuple[int, ...]]) -> int:
+    """The type that most readers take; the narrowest of those."""
+    return max(possible, key=lambda width: (sum(width in reads for reads in wanted), -width))
