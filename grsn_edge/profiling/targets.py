@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from grsn_edge.backends import Act
+from grsn_edge.device import Device
+from grsn_edge.device.protocol import Counter
+from grsn_edge.errors import ModelMismatch, ObservationError
 from grsn_edge.policy import Policy
 from grsn_edge.profiling.latency import LatencyKind
 from grsn_edge.runtime import StreamingPolicy
 
-__all__ = ["HostTarget", "Target"]
+__all__ = ["DeviceTarget", "HostTarget", "Target", "open_target"]
 
 FloatArray = npt.NDArray[np.float32]
+Unit = Literal["s", "cycles", "instructions"]
+
+_COUNTS: Mapping[Counter, tuple[LatencyKind, Unit]] = {
+    Counter.CYCLES: ("device cycles", "cycles"),
+    Counter.INSTRUCTIONS: ("instructions, emulated", "instructions"),
+    Counter.NANOSECONDS: ("device clock", "s"),
+    Counter.NOTHING: ("link round trip", "s"),
+}
 
 
 class Target(ABC):
@@ -29,7 +41,7 @@ class Target(ABC):
     name: str
     policy: Policy
     kind: LatencyKind
-    unit: Literal["s", "cycles", "instructions"]
+    unit: Unit
     details: Mapping[str, str]
     has_link: bool = False
     """Whether the host's time around a step is a round trip over a link."""
@@ -72,7 +84,7 @@ class HostTarget(Target):
     """
 
     kind: LatencyKind = "host wall clock"
-    unit: Literal["s", "cycles", "instructions"] = "s"
+    unit: Unit = "s"
 
     def __init__(self, policy: Policy, backend: str = "auto") -> None:
         self.policy = policy
@@ -86,3 +98,94 @@ class HostTarget(Target):
 
     def close(self) -> None:
         self._running.close()
+
+
+class DeviceTarget(Target):
+    """A device behind a link.
+
+    Args:
+        device: open, and running the policy's model.
+        policy: encodes and decodes here; the device computes integers.
+        emulated: by what, where the board is not real.
+
+    Raises:
+        ModelMismatch: the device runs another model.
+    """
+
+    has_link = True
+
+    def __init__(self, device: Device, policy: Policy, emulated: str | None = None) -> None:
+        device.use(policy)
+        self.policy, self._device = policy, device
+        board = device.info().board
+        self.kind, self.unit = _COUNTS[board.counter]
+        self.counter_hz = board.counter_hz
+        self._counts = board.counter != Counter.NOTHING
+        self.name = f"{board.name}, emulated by {emulated}" if emulated else board.name
+        self.step = self._step
+        self.details = {
+            "board": board.name,
+            "firmware": board.library,
+            "engine": board.engine,
+            "counter": f"{board.counter.name.lower()}, {board.counter_hz} Hz",
+            "address": device.address,
+            **({"emulator": emulated} if emulated else {}),
+        }
+
+    def reset(self) -> None:
+        self._device.reset()
+
+    def _step(self, observation: npt.ArrayLike) -> Any:
+        code = self.policy.encoder.encode(observation)
+        if code.ndim != 1:
+            raise ObservationError("a device takes one observation at a time")
+        action = self.policy.decoder.decode(self._device.step(code))
+        if self._counts and self._device.last is not None:
+            self.cost = self._device.last.counts
+        return action
+
+    def burst(self, observations: FloatArray, until_s: float) -> int:
+        """On the device alone, from observations that it keeps: no link between the steps."""
+        codes, steps, ask = self.policy.encoder.encode(observations), 0, 16
+        while (left := until_s - time.perf_counter()) > 0:
+            began = time.perf_counter()
+            self._device.profile(codes, ask)
+            steps += ask
+            per_step = (time.perf_counter() - began) / ask
+            ask = max(16, min(4 * ask, int(0.5 * left / per_step)))
+        return steps
+
+
+@contextmanager
+def open_target(
+    on: str, policy: Policy, *, backend: str = "auto", baud: int = 115200
+) -> Iterator[Target]:
+    """``host``, the name of an emulated board, or the address of a device.
+
+    An emulated board is started for the while; a policy that the device does not run yet is loaded.
+
+    Raises:
+        DeviceError, BackendUnavailable: it is not there, or cannot be.
+    """
+    if on == "host":
+        with HostTarget(policy, backend) as target:
+            yield target
+        return
+    from grsn_edge.device.boards import board_names
+    from grsn_edge.device.emulate import emulate
+
+    if on in board_names():
+        with emulate(on) as emulated, Device.open(emulated.address) as device:
+            _load(device, policy)
+            yield DeviceTarget(device, policy, emulated.emulator)
+        return
+    with Device.open(on, baud=baud) as device:
+        _load(device, policy)
+        yield DeviceTarget(device, policy)
+
+
+def _load(device: Device, policy: Policy) -> None:
+    try:
+        device.use(policy)
+    except ModelMismatch:
+        device.load(policy)
