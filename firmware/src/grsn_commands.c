@@ -59,11 +59,39 @@ static int32_t is_supervised(const grsn_app_t *app)
     return app->supervisor.state >= GRSN_ARMED;
 }
 
+/* Read a supervisor section, and take it if it is one for actions like this policy's. */
+static int32_t take_section(grsn_app_t *app, const uint8_t *section, uint32_t size)
+{
+    const uint32_t actions = app->engine.model.action_n;
+    grsn_supervisor_config_t config;
+    if (grsn_supervisor_config_read(section, size, &config) != 0 ||
+        (config.is_discrete ? actions != 1 : config.n != actions)) {
+        return -1;
+    }
+    app->config = config;
+    return 0;
+}
+
+/* The policy's own limits and time-outs, where its image has them; it is not run where they cannot
+ * be read. */
+static void read_section(grsn_app_t *app)
+{
+    uint32_t size = 0;
+    const uint8_t *section = grsn_engine_supervisor(&app->engine, &size);
+    if (section != NULL && take_section(app, section, size) != 0) {
+        app->refusal = GRSN_ERROR_FORMAT;
+        app->engine.model.image = NULL;
+    }
+}
+
 static void begin_supervision(grsn_app_t *app)
 {
     const grsn_model_t *model = &app->engine.model;
     grsn_supervisor_init(&app->supervisor, grsn_app_now());
     grsn_supervisor_config_default(model->period_us, model->action_n, &app->config);
+    if (is_open(app)) {
+        read_section(app);
+    }
     for (uint32_t i = 0; i < GRSN_APP_ACTION; i++) {
         app->output[i] = 0;
     }
@@ -75,7 +103,9 @@ static void begin_supervision(grsn_app_t *app)
     } else {
         grsn_supervisor_report(&app->supervisor, GRSN_SELFTEST_FAILED);
     }
-    (void)grsn_supervisor_update(&app->supervisor, &app->config, grsn_app_now());
+    for (uint32_t i = 0; i < 2; i++) { /* from boot over the self-test to idle, or to safe */
+        (void)grsn_supervisor_update(&app->supervisor, &app->config, grsn_app_now());
+    }
 }
 #else
 static int32_t is_supervised(const grsn_app_t *app)
@@ -92,7 +122,6 @@ static void begin_supervision(grsn_app_t *app)
 
 void grsn_app_test(grsn_app_t *app)
 {
-    sign_contract(app);
     app->staged = 0;
     app->selftest = -1;
     if (is_open(app)) {
@@ -100,6 +129,7 @@ void grsn_app_test(grsn_app_t *app)
         grsn_engine_reset(&app->engine);
     }
     begin_supervision(app);
+    sign_contract(app);
 }
 
 /* A policy whose vectors do not fit the application's arrays is not run. */
@@ -565,21 +595,26 @@ static grsn_result_t state_set(grsn_app_t *app, request_t request, uint32_t stag
 /* ---- the supervisor ---- */
 
 #if GRSN_APP_SUPERVISOR
-static grsn_result_t configure(grsn_app_t *app, request_t request)
+/* The section is read where it is, and stays there. */
+static grsn_result_t configure(grsn_app_t *app, request_t request, reply_t *reply)
 {
-    grsn_supervisor_config_t config;
+    const grsn_result_t refusal = ready(app, reply);
+    grsn_supervisor_config_t sound;
+    if (refusal != GRSN_DONE) {
+        return refusal;
+    }
     if (is_supervised(app)) {
         return GRSN_REFUSED_ARMED;
     }
     if (request.count > GRSN_APP_CONFIG ||
-        grsn_supervisor_config_read(request.bytes, request.count, &config) != 0) {
+        grsn_supervisor_config_read(request.bytes, request.count, &sound) != 0) {
         return GRSN_REFUSED_MALFORMED;
     }
     for (uint32_t i = 0; i < request.count; i++) {
         app->section[i] = request.bytes[i];
     }
-    (void)grsn_supervisor_config_read(app->section, request.count, &app->config);
-    return GRSN_DONE;
+    return take_section(app, app->section, request.count) == 0 ? GRSN_DONE
+                                                               : GRSN_REFUSED_MALFORMED;
 }
 
 static void put_status(const grsn_app_t *app, reply_t *reply)
@@ -620,7 +655,7 @@ static grsn_result_t arm(grsn_app_t *app, reply_t *reply)
 static grsn_result_t supervise(grsn_app_t *app, uint8_t type, request_t request, reply_t *reply)
 {
     if (type == GRSN_CONFIGURE) {
-        return configure(app, request);
+        return configure(app, request, reply);
     }
     if (request.count != 0) {
         return GRSN_REFUSED_MALFORMED;
