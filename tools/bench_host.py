@@ -5,9 +5,10 @@
 
 Three tables.  From Python: ``StreamingPolicy.step`` on each backend beside float GRUs and LSTMs of
 the same size in onnxruntime and torch; most of that is framework overhead.  The same for a batch of
-64 streams.  The kernel alone: the generated C in a C loop beside a plain C float GRU compiled with
-``-O3 -march=native -ffast-math``, the honest opponent.  All rows of a table are interleaved in
-random order, round after round; medians with the 10th and 90th percentile over the rounds.
+64 streams.  The kernel alone: the virtual machine and the generated C in a C loop beside a plain C
+float GRU compiled with ``-O3 -march=native -ffast-math``, the honest opponent.  All rows of a table
+are interleaved in random order, round after round; medians with the 10th and 90th percentile over
+the rounds.
 """
 
 from __future__ import annotations
@@ -41,12 +42,14 @@ from bench.spiking_policy import Measured, spiking_policy
 from grsn_edge.backends import ExportOptions, backend, backend_names
 from grsn_edge.backends._c.compiler import compiler, headers
 from grsn_edge.backends._c.emit import emit
-from grsn_edge.runtime import StreamingPolicy
+from grsn_edge.runtime import PolicyBatch, StreamingPolicy
 
 HIDDEN, INPUTS, ACTIONS, BATCH = 64, 8, 2, 64
 RATES = (0.05, 0.10, 0.20)
 LOOP_STEPS = 1_000_000
 BENCH = Path(__file__).parent / "bench"
+FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"
+MACHINE = ("grsn_crc.c", "grsn_image.c", "grsn_proof.c", "grsn_vm.c")
 
 Timed = Callable[[], float]
 """Runs a batch of steps; seconds per step."""
@@ -81,10 +84,16 @@ def python_steps(measured: Mapping[float, Measured], calls: int) -> dict[str, Ti
     candidates: dict[str, Timed] = {}
     for rate, m in measured.items():
         for name in backend_names():
-            if backend(name).unavailable() is None and (name == "c" or rate == 0.10):
+            fast = name in ("native", "c")
+            if backend(name).unavailable() is None and (fast or rate == 0.10):
                 step = StreamingPolicy(m.policy, name).step
                 label = f"StreamingPolicy.step, {name}, {100 * m.rate:.0f} % firing"
-                candidates[label] = _timed(step, m.observations, calls if name == "c" else 100)
+                candidates[label] = _timed(step, m.observations, calls if fast else 100)
+    if backend("native").unavailable() is None:
+        m, action = measured[0.10], np.zeros(1, np.int64)
+        into = StreamingPolicy(m.policy, "native").step_into
+        label = f"StreamingPolicy.step_into, native, {100 * m.rate:.0f} % firing"
+        candidates[label] = _timed(lambda x: into(x, action), m.observations, calls)
     return candidates | _opponents(measured[0.10].observations[:, None, :], 1)
 
 
@@ -101,6 +110,11 @@ def batched_steps(m: Measured) -> dict[str, Timed]:
             candidates[label] = _timed(
                 lambda code, runner=runner: runner.step({"observation": code}), codes, 50
             )
+    if backend("native").unavailable() is None:
+        actions = np.zeros(BATCH, np.int64)
+        into = PolicyBatch(m.policy, BATCH, backend="native").step_into
+        label = f"PolicyBatch.step_into, native, floats in, {100 * m.rate:.0f} % firing"
+        candidates[label] = _timed(lambda x: into(x, actions), observations, 200)
     return candidates | _opponents(observations, BATCH)
 
 
@@ -129,6 +143,8 @@ def sizes(m: Measured) -> str:
     from grsn_edge.program import memory
 
     rows = [("policy, .grsn", len(dumps(m.policy)))]
+    image = backend("native").export(m.policy, ExportOptions())["policy.grsi"]
+    rows.append(("policy, .grsi", len(image)))
     rows.append(("policy, constants in C", memory(m.policy.program).constants))
     for name in ("onnx", "tflite"):
         if backend(name).unavailable() is None:
@@ -145,7 +161,7 @@ def sizes(m: Measured) -> str:
 
 
 def kernels(measured: Mapping[float, Measured], folder: Path) -> dict[str, Timed]:
-    """Candidates of the second table, compiled into ``folder``."""
+    """Candidates of the third table, compiled into ``folder``."""
     candidates: dict[str, Timed] = {}
     for m in measured.values():
         place = folder / f"{m.rate:.3f}"
@@ -160,9 +176,23 @@ def kernels(measured: Mapping[float, Measured], folder: Path) -> dict[str, Timed
         program = _compile(place, flags, [BENCH / "step_loop.c", place / "policy.c"])
         label = f"generated C, {100 * m.rate:.0f} % firing"
         candidates[label] = _timed_program([program, codes])
+        label = f"virtual machine, {100 * m.rate:.0f} % firing"
+        candidates[label] = _timed_program(_machine(place, m))
     fast = _compile(folder, ["-O3", "-march=native", "-ffast-math"], [BENCH / "gru_float.c"])
     candidates["plain C float GRU, fast-math"] = _timed_program([fast])
     return candidates
+
+
+def _machine(place: Path, m: Measured) -> list[Path]:
+    """The virtual machine in a C loop, with its image and codes: a command."""
+    files = backend("native").export(m.policy, ExportOptions())
+    image, codes = place / "policy.grsi", place / "codes32"
+    image.write_bytes(files[image.name])
+    codes.write_bytes(m.policy.encoder.encode(m.observations).astype(np.int32).tobytes())
+    sources = [FIRMWARE / "src" / name for name in MACHINE]
+    flags = ["-O3", "-march=native", f"-DN_INPUTS={INPUTS}", f"-I{FIRMWARE / 'include'}"]
+    program = _compile(place, flags, [BENCH / "vm_loop.c", *sources], "vm_loop")
+    return [program, image, codes]
 
 
 def table(rows: list[Row], unit: float, suffix: str, reference: str) -> str:
@@ -233,8 +263,8 @@ def _timed(step: Callable[[np.ndarray], object], observations: np.ndarray, calls
     return run
 
 
-def _compile(folder: Path, flags: list[str], files: list[Path]) -> Path:
-    target = folder / "timed"
+def _compile(folder: Path, flags: list[str], files: list[Path], name: str = "timed") -> Path:
+    target = folder / name
     line = [*compiler(), "-std=c99", f"-DN_STEPS={LOOP_STEPS}", *flags, *map(str, files)]
     subprocess.run([*line, "-lm", "-o", str(target)], cwd=folder, check=True)
     return target

@@ -11,10 +11,19 @@ import inspect
 import pkgutil
 from functools import cache
 
-from grsn_edge.backends.base import Act, Backend, ExportOptions, Runner, Values
+from grsn_edge.backends.base import Act, ActInto, Backend, ExportOptions, Runner, Values
 from grsn_edge.errors import BackendUnavailable
 
-__all__ = ["Act", "Backend", "ExportOptions", "Runner", "Values", "backend", "backend_names"]
+__all__ = [
+    "Act",
+    "ActInto",
+    "Backend",
+    "ExportOptions",
+    "Runner",
+    "Values",
+    "backend",
+    "backend_names",
+]
 
 _SUFFIX = "_backend"
 

@@ -7,7 +7,7 @@ registry finds it there.  Conformance, the runtime, ``doctor`` and the tests the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -17,11 +17,13 @@ from grsn_edge.errors import GrsnEdgeError, ObservationError, StateError, UsageE
 from grsn_edge.policy import Policy
 from grsn_edge.program import IntArray, Program, check_inputs, check_state
 
-__all__ = ["Act", "Backend", "ExportOptions", "Runner", "Values"]
+__all__ = ["Act", "ActInto", "Backend", "ExportOptions", "Runner", "Values"]
 
 Values = Mapping[str, npt.ArrayLike]
 Act = Callable[[npt.ArrayLike], Any]
 """One policy step: float observation ``(n,)`` → action (see :meth:`Decoder.decode`)."""
+ActInto = Callable[[npt.ArrayLike, npt.NDArray[Any]], None]
+"""The same, with the action written to an array (see :meth:`StreamingPolicy.step_into`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,25 @@ class Runner(ABC):
         """Set every state to its initial value."""
         self.set_state(self.program.initial_state(self.batch_shape))
 
+    def reset_rows(self, rows: Sequence[int]) -> None:
+        """Set every state of these rows of a batch to its initial value."""
+        state = self.get_state()
+        for name, value in self.program.initial_state().items():
+            state[name][list(rows)] = value
+        self.set_state(state)
+
     def fuse(self, policy: Policy) -> Act | None:
         """A faster float-to-action step of ``policy`` on this runner's state, or None.
 
         It must equal encode, :meth:`step`, decode bit for bit; it may avoid Python on the way.
+        """
+        return None
+
+    def fuse_into(self, policy: Policy, threads: int = 1) -> ActInto | None:
+        """As :meth:`fuse`, but writing the action to an array; or None.
+
+        With a batch, observations and actions have a leading axis of its rows, and the rows may be
+        split over ``threads``.
         """
         return None
 

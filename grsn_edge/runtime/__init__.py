@@ -1,5 +1,6 @@
 """Running a frozen policy: one step per sampling period, or a stream of lines."""
 
+from grsn_edge.runtime.batch import PolicyBatch
 from grsn_edge.runtime.play import Episode, play_episode, play_episodes
 from grsn_edge.runtime.stream import LineResult, read_lines
 from grsn_edge.runtime.streaming import PolicySpec, StateSpec, StreamingPolicy, default_backend
@@ -7,6 +8,7 @@ from grsn_edge.runtime.streaming import PolicySpec, StateSpec, StreamingPolicy, 
 __all__ = [
     "Episode",
     "LineResult",
+    "PolicyBatch",
     "PolicySpec",
     "StateSpec",
     "StreamingPolicy",

@@ -12,18 +12,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from grsn_edge.backends import Act, Values, backend
-from grsn_edge.errors import IntegrityError, ObservationError
+from grsn_edge.backends import Act, ActInto, Values, backend
+from grsn_edge.errors import IntegrityError, ObservationError, UsageError
 from grsn_edge.policy import ACTION, OBSERVATION, Channel, Policy, load, model_hash
 from grsn_edge.program import IntArray
 
-__all__ = ["PolicySpec", "StateSpec", "StreamingPolicy", "default_backend"]
+__all__ = ["PolicySpec", "StateSpec", "StreamingPolicy", "check_action", "default_backend"]
 
-_PREFERRED = ("c", "numpy")
+_PREFERRED = ("native", "c", "numpy")
 
 
 def default_backend() -> str:
-    """The fastest backend that works here: ``c``, or ``numpy`` where there is no compiler."""
+    """The first of ``native``, ``c`` and ``numpy`` that works here.
+
+    ``native`` needs no compiler on the user's machine, and its first step comes at once.
+    """
     return next(name for name in _PREFERRED if backend(name).unavailable() is None)
 
 
@@ -81,11 +84,21 @@ class StreamingPolicy:
     infinities where the policy's encoder refuses them; the state is then as before.
     """
 
+    step_into: ActInto
+    """``step_into(observation, action)``: as :attr:`step`, for tight loops.
+
+    The action is written to a contiguous array of the caller's: float32 or float64 ``(m,)``, or for
+    a discrete policy one int32 or int64, ``(1,)`` or ``()``.  On the backend ``native`` that is one
+    call of C, which allocates nothing.  Raises also :class:`UsageError` for an array that cannot
+    take the action; the state is then as before.
+    """
+
     def __init__(self, policy: Policy, backend: str = "auto") -> None:
         self.policy = policy
         self.backend = default_backend() if backend == "auto" else backend
         self._runner = _backend(self.backend).load(policy.program)
         self.step = self._runner.fuse(policy) or self._step
+        self.step_into = self._runner.fuse_into(policy) or self._step_into
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], backend: str = "auto") -> StreamingPolicy:
@@ -174,12 +187,34 @@ class StreamingPolicy:
             )
         return self.policy.decoder.decode(self._runner.step({OBSERVATION: code})[ACTION])
 
+    def _step_into(self, observation: npt.ArrayLike, action: npt.NDArray[Any]) -> None:
+        check_action(self.policy, action, ())
+        action[...] = self.step(observation)
+
     def _check_final(self, recorded: Mapping[str, IntArray]) -> None:
         for name, value in self._runner.get_state().items():
             if not np.array_equal(value, recorded[name]):
                 raise IntegrityError(
                     f"backend '{self.backend}': state '{name}' after the golden vectors differs"
                 )
+
+
+def check_action(policy: Policy, action: npt.NDArray[Any], rows: tuple[int, ...]) -> None:
+    """Raise :class:`UsageError` unless actions of ``rows`` can be written to the array ``action``.
+
+    What is taken: see :attr:`StreamingPolicy.step_into`; ``rows`` is ``()`` or ``(n,)``.
+    """
+    discrete = policy.decoder.is_discrete
+    types = ("int32", "int64") if discrete else ("float32", "float64")
+    shape = rows if discrete else (*rows, policy.decoder.n)
+    fits = isinstance(action, np.ndarray) and (
+        action.shape == shape or (discrete and action.shape == (*rows, 1))
+    )
+    if not fits or action.dtype.name not in types or not action.dtype.isnative:
+        found = f"{action.dtype} {action.shape}" if isinstance(action, np.ndarray) else type(action)
+        raise UsageError(f"actions are written to {' or '.join(types)} {shape}, not to {found}")
+    if not (action.flags.c_contiguous and action.flags.writeable):
+        raise UsageError("actions are written to a contiguous, writable array")
 
 
 _backend = backend  # the constructor's argument of the same name hides the function

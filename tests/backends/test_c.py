@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-from array import array
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from odd_observations import ODD
 from toy_policy import toy_policy
 
 from grsn_edge.backends import backend
@@ -138,38 +138,6 @@ def test_the_one_call_step_is_encode_step_decode(on_invalid: str) -> None:
         assert np.array_equal(want, got), i
         for name, value in reference.get_state().items():
             assert np.array_equal(value, runner.get_state()[name])
-
-
-ODD = [
-    [1, 2.5],
-    [True, False],
-    ["1", "2"],
-    [1e300, 0.0],
-    [10**400, 0],
-    [2**60 + 2**36 + 1, 0],
-    [np.float32(1.1), np.float64(2.2)],
-    (0.1, 0.2),
-    [None, 1],
-    [],
-    [1.0],
-    [1.0, 2.0, 3.0],
-    5,
-    None,
-    "ab",
-    b"abcdefgh",
-    range(2),
-    np.zeros((1, 2)),
-    np.zeros((1, 2), np.float32),
-    np.zeros(1, np.float32),
-    np.array([1, 2]),
-    np.array([1.5, 2.5], ">f4"),
-    np.array([1.5, 2.5], np.float16),
-    np.array([1e39, 1.0]),
-    np.arange(8.0)[::4],
-    np.arange(8, dtype=np.float32)[::4],
-    array("f", [1, 2]),
-    array("d", [1, 2]),
-]
 
 
 @pytest.mark.parametrize("on_invalid", ["refuse", "clamp"])
