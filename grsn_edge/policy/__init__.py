@@ -5,6 +5,13 @@ from grsn_edge.policy.container import dumps, load, loads, model_hash, save
 from grsn_edge.policy.decoder import Decoder
 from grsn_edge.policy.encoder import Encoder
 from grsn_edge.policy.golden import MAX_GOLDEN, record_golden, verify_golden
+from grsn_edge.policy.limits import (
+    ActionChoices,
+    ActionLimit,
+    SupervisorConfig,
+    robot_id,
+    supervisor_section,
+)
 from grsn_edge.policy.network import Network, assemble, assemble_cells, make_decoder
 from grsn_edge.policy.policy import ACTION, OBSERVATION, Channel, Golden, Policy
 
@@ -12,12 +19,15 @@ __all__ = [
     "ACTION",
     "MAX_GOLDEN",
     "OBSERVATION",
+    "ActionChoices",
+    "ActionLimit",
     "Channel",
     "Decoder",
     "Encoder",
     "Golden",
     "Network",
     "Policy",
+    "SupervisorConfig",
     "assemble",
     "assemble_cells",
     "dumps",
@@ -26,7 +36,9 @@ __all__ = [
     "make_decoder",
     "model_hash",
     "record_golden",
+    "robot_id",
     "save",
+    "supervisor_section",
     "verify_golden",
     "write_atomically",
 ]

@@ -28,7 +28,8 @@ from grsn_edge.policy.atomic import write_atomically
 from grsn_edge.policy.decoder import Decoder
 from grsn_edge.policy.encoder import Encoder
 from grsn_edge.policy.golden import MAX_GOLDEN, verify_golden
-from grsn_edge.policy.layout import FORMAT, MAX_FILE, VERSION, Tensors, digest, pack, unpack
+from grsn_edge.policy.layout import FORMAT, MAX_FILE, Tensors, digest, pack, unpack
+from grsn_edge.policy.limits_document import supervisor_document, supervisor_of
 from grsn_edge.policy.policy import Channel, Golden, Policy
 from grsn_edge.program import Program, fields, from_parts, to_parts
 
@@ -131,8 +132,10 @@ def _to_document(policy: Policy) -> tuple[dict[str, Any], Tensors]:
         "period_s": float(policy.period_s),
         "program": program,
         "provenance": dict(policy.provenance),
-        "version": VERSION,
+        "version": 1,
     }
+    if policy.supervisor is not None:
+        content |= {"supervisor": supervisor_document(policy.supervisor), "version": 2}
     tensors = {
         "encoder.offset": encoder.offset,
         "encoder.gain": encoder.gain,
@@ -160,7 +163,8 @@ def _golden_tensors(golden: Golden) -> dict[str, npt.NDArray[Any]]:
 
 
 def _from_document(content: Mapping[str, Any], tensors: Tensors) -> Policy:
-    top = fields.record(content, "content", *_KEYS)
+    guarded = content["version"] == 2
+    top = fields.record(content, "content", *_KEYS, *(("supervisor",) if guarded else ()))
     unread = dict(tensors)
     if not isinstance(top["provenance"], dict):
         raise FormatError("provenance must be an object")
@@ -175,6 +179,7 @@ def _from_document(content: Mapping[str, Any], tensors: Tensors) -> Policy:
         actions=_channels(top["actions"], "actions"),
         provenance=top["provenance"],
         golden=_golden(top["golden_steps"], program, unread),
+        supervisor=supervisor_of(top["supervisor"]) if guarded else None,
     )
     if unread:
         raise FormatError(f"the tensor {min(unread)!r} has no meaning")

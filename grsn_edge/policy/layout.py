@@ -20,11 +20,12 @@ from grsn_edge.errors import FormatError, IntegrityError, VersionError
 from grsn_edge.policy import canonical
 from grsn_edge.program import fields
 
-__all__ = ["FORMAT", "MAX_FILE", "MAX_HEADER", "VERSION", "Tensors", "digest", "pack", "unpack"]
+__all__ = ["FORMAT", "MAX_FILE", "MAX_HEADER", "VERSIONS", "Tensors", "digest", "pack", "unpack"]
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
-FORMAT, VERSION = "grsn", 1
+FORMAT, VERSIONS = "grsn", (1, 2)
+"""Name of the format, and the versions of it that are read."""
 MAX_FILE = 64 << 20
 """Largest file that is read, in bytes."""
 MAX_HEADER = 16 << 20
@@ -58,7 +59,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], Tensors]:
 
     Raises:
         FormatError: not the documented layout.
-        VersionError: a format version other than 1.
+        VersionError: a format version that is not of :data:`VERSIONS`.
         IntegrityError: the digest is not that of the content.
     """
     header = _header(data)
@@ -113,9 +114,10 @@ def _check_version(content: object) -> None:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise FormatError(f"the metadata does not say format '{FORMAT}'")
     version = fields.integer(content.get("version"), "version", 0, canonical.LARGEST_INTEGER)
-    if version != VERSION:
+    if version not in VERSIONS:
         raise VersionError(
-            f"format version {version}, but this release reads version {VERSION}; "
+            f"format version {version}, but this release reads "
+            f"versions {', '.join(map(str, VERSIONS))}; "
             "use the release of grsn-edge that wrote the file, or a newer one"
         )
 

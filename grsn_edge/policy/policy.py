@@ -11,6 +11,7 @@ import numpy as np
 from grsn_edge.errors import UsageError
 from grsn_edge.policy.decoder import Decoder
 from grsn_edge.policy.encoder import Encoder, FloatArray
+from grsn_edge.policy.limits import SupervisorConfig, check_supervisor
 from grsn_edge.program import IntArray, Node, Program
 
 __all__ = ["ACTION", "OBSERVATION", "Channel", "Golden", "Policy"]
@@ -63,6 +64,7 @@ class Policy:
         observations, actions: a description per channel; for ``argmax`` one per choice.
         provenance: JSON values: command, seed, versions, returns, spike rates.
         golden: a recorded trajectory, or None.
+        supervisor: limits and reactions on a robot, or None.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Policy:
     actions: tuple[Channel, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     golden: Golden | None = None
+    supervisor: SupervisorConfig | None = None
 
     def __post_init__(self) -> None:
         inputs = {node.name: node for node in self.program.inputs}
@@ -90,6 +93,7 @@ class Policy:
         self._check_actions(self.program[self.program.outputs[ACTION]])
         if not 0 < self.period_s < float("inf"):
             raise UsageError("a policy's sampling period is a positive number of seconds")
+        check_supervisor(self)
 
     def _check_actions(self, action: Node) -> None:
         if action.n != self.decoder.n:

@@ -125,8 +125,8 @@ def test_a_file_beyond_the_size_limit_is_not_read_whole(tmp_path: Path) -> None:
 
 
 def test_a_newer_version_is_named_even_where_everything_else_is_new() -> None:
-    new = '{"content":{"format":"grsn","version":2,"more":[1]},"signature":"x"}'
-    with pytest.raises(VersionError, match="format version 2, but this release reads version 1"):
+    new = '{"content":{"format":"grsn","version":3,"more":[1]},"signature":"x"}'
+    with pytest.raises(VersionError, match="format version 3, but this release reads versions 1, 2"):
         loads(metadata(new))
 
 
