@@ -132,7 +132,7 @@ def test_a_safe_action_is_a_number() -> None:
 def test_limits_in_units_become_integers_of_the_action() -> None:
     assert limits(driving(), -2.0, 2.0, 0.0, 0.1, 0.5) == (-127, 127, 0, 6, 31)
     assert limits(driving(), -1.0, 0.5, 0.5) == (-63, 31, 31, 2**32 - 1, 2**32 - 1)
-    assert limits(driving(offset=1.0), -2.0, 2.0, 0.0) == (-190, 63, -63, 2**32 - 1, 2**32 - 1)
+    assert limits(driving(offset=1.0), -2.0, 2.0, 0.0) == (-190, 63, -64, 2**32 - 1, 2**32 - 1)
 
 
 def test_a_falling_decoder_turns_the_limits_round() -> None:

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grsn_edge.policy import Channel, Decoder, Encoder, Golden, Policy, canonical
+from grsn_edge.policy import (
+    Channel,
+    Decoder,
+    Encoder,
+    Golden,
+    Policy,
+    canonical,
+    supervisor_section,
+)
 from grsn_edge.program import Program
 
 __all__ = ["DECODER", "ENCODER", "GOLDEN", "SUPERVISOR", "TEXT", "Section", "policy_sections"]
