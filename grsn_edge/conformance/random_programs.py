@@ -15,7 +15,7 @@ from grsn_edge.policy import Network, assemble
 from grsn_edge.policy.encoder import LIMITS
 from grsn_edge.program import IntArray, Program
 
-__all__ = ["HIDDEN", "RandomProgram", "random_program", "random_programs"]
+__all__ = ["HIDDEN", "READOUTS", "RandomProgram", "random_program", "random_programs"]
 
 Floats = npt.NDArray[np.float64]
 Integers = dict[str, IntArray]
@@ -36,9 +36,14 @@ HIDDEN: Mapping[str, Mapping[str, object]] = {
     "tc_lif": {},
     "tc_lif-feedforward": {"recurrent": False},
     "elm": {},
+    "pmsn": {},
+    "pmsn-1": {"compartments": 1},
     "mf_psn": {"order": 3, "dilation": 2},
 }
 """Hidden cells to draw from, with their options; the part before a dash is the kind."""
+
+READOUTS: Mapping[str, Mapping[str, object]] = {"first_spike": {}, "stochastic": {}}
+"""Read-outs to draw besides ``readout``, with their options; each above a hidden LIF layer."""
 
 _SIZES = (1, 2, 3, 5, 8, 16, 31, 32, 33, 64, 100, 128, 255, 256)
 _ATTEMPTS = 50
@@ -55,14 +60,14 @@ class RandomProgram:
 
 def random_programs(count: int, seed: int = 0) -> Iterator[RandomProgram]:
     """``count`` programs; the first ones hold each kind of cell alone, then come mixtures."""
-    names = list(HIDDEN)
+    names = [*HIDDEN, *READOUTS]
     for i in range(count):
         first = names[i % len(names)]
         yield random_program(seed + i, first)
 
 
 def random_program(seed: int, first: str | None = None) -> RandomProgram:
-    """One random frozen network; ``first`` fixes the kind of its first cell.
+    """One random frozen network; ``first`` fixes the kind of its first cell, or of its read-out.
 
     A draw whose overflow proof fails is drawn again with the next random numbers.
     """
@@ -93,6 +98,8 @@ def _draw(rng: np.random.Generator, first: str | None) -> tuple[str, Program]:
 
 
 def _network(rng: np.random.Generator, first: str | None) -> tuple[Network, str]:
+    last = first if first is not None and first in READOUTS else "readout"
+    first = first if last == "readout" else "lif"
     kinds = [first or str(rng.choice(list(HIDDEN)))]
     kinds += [str(kind) for kind in rng.choice(["grsn", "lif", "dense"], rng.integers(0, 3))]
     n_in = int(rng.integers(1, 9))
@@ -103,7 +110,10 @@ def _network(rng: np.random.Generator, first: str | None) -> tuple[Network, str]
         label.append(f"{kind}{size}")
         width = size
     actions = int(rng.integers(1, 7))
-    cells.append(cell("readout", n_in=width, size=actions, leaky=bool(rng.random() < 0.7)))
+    leaky = bool(rng.random() < 0.7)
+    options = {"leaky": leaky} if last == "readout" else READOUTS[last]
+    cells.append(cell(last, n_in=width, size=actions, **options))
+    label += [] if last == "readout" else [last]
     decoder = rng.choice(np.array(["argmax", "clip", "tanh"]))
     return Network(tuple(cells), str(decoder)), "-".join([*label, f"{decoder}{actions}"])  # type: ignore[arg-type]
 

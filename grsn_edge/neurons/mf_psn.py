@@ -126,7 +126,9 @@ class MfPsn(Cell):
         return {
             **{f"tap{i}.value": q.round(taps[i], -most, most) for i in range(self.order)},
             "theta.value": q.round(p["theta"] / (unit * 2.0**_LEAST), -(2**30), 2**30),
-            **drive_integers(p["w_in"], p["b_in"], unit / unit, plan, q),
+            **drive_integers(
+                p["w_in"], p["b_in"], q.constant(np.ones(self.size), like=unit), plan, q
+            ),
         }
 
     def output(self, plan: Plan) -> Signal:

@@ -132,7 +132,9 @@ class TcLif(Cell):
             "to_soma.value": q.round(couplings[1:] * 2.0**15, 0, INT16_MAX),
             "theta.value": q.round(self.theta / unit, 1, INT16_MAX),
             "gamma.value": q.round(self.gamma / unit, 0, INT16_MAX),
-            **drive_integers(p["w_in"], p["b_in"], unit / unit, plan, q),
+            **drive_integers(
+                p["w_in"], p["b_in"], q.constant(np.ones(self.size), like=unit), plan, q
+            ),
         }
         if self.recurrent:
             scale = 2.0 ** -float(plan["recurrent_exponent"]) / unit

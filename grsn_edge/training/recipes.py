@@ -171,11 +171,17 @@ _NETWORKS: Mapping[str, Callable[[int, int], tuple[Cell, ...]]] = {
     "rlif": _one("rlif"),
     "tc-lif": _one("tc_lif"),
     "elm": _one("elm"),
+    "pmsn": _one("pmsn"),
     "mf-psn": _mf_psn,
     "grsn-rate": _one("grsn", inner_steps=4),
     "lif-rate": _lif_rate,
+    "grsn-first-spike": _one("grsn"),
+    "grsn-stochastic": _one("grsn"),
 }
-_READOUTS: Mapping[str, str] = {}
+_READOUTS: Mapping[str, str] = {
+    "grsn-first-spike": "first_spike",
+    "grsn-stochastic": "stochastic",
+}
 """Read-outs of the networks that do not end in a leaky integrator."""
 
 _CARTPOLE = {

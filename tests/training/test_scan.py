@@ -22,6 +22,19 @@ CELLS = (
     cell("frames", n_in=3, size=12),
     cell("readout", n_in=3, size=2),
     cell("readout", n_in=3, size=2, leaky=False),
+    cell("grsn", n_in=3, size=5, inner_steps=4, beta_init="log"),
+    cell("grsn", n_in=3, size=5, inner_steps=2, gates="input"),
+    cell("lif", n_in=3, size=5, inner_steps=4, beta_init="gamma"),
+    cell("gru", n_in=3, size=5),
+    cell("lstm", n_in=3, size=5),
+    cell("rlif", n_in=3, size=5),
+    cell("tc_lif", n_in=3, size=5),
+    cell("tc_lif", n_in=3, size=5, recurrent=False),
+    cell("elm", n_in=3, size=5),
+    cell("mf_psn", n_in=3, size=5, dilation=2),
+    cell("pmsn", n_in=3, size=5),
+    cell("first_spike", n_in=3, size=2),
+    cell("stochastic", n_in=3, size=2),
 )
 T, B = 12, 4
 
