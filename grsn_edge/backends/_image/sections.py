@@ -48,11 +48,14 @@ def policy_sections(policy: Policy, order: str) -> tuple[Section, ...]:
     o = "<" if order == "little" else ">"
     golden = policy.golden
     recorded = [Section(GOLDEN, _golden(policy.program, golden, o))] if golden else []
+    guarded = policy.supervisor is not None
+    supervisor = [Section(SUPERVISOR, supervisor_section(policy))] if guarded else []
     return (
         *recorded,
         Section(ENCODER, _encoder(policy.encoder, o)),
         Section(DECODER, _decoder(policy.decoder, o)),
         Section(TEXT, _text(policy)),
+        *supervisor,
     )
 
 
