@@ -410,7 +410,7 @@ def _finite(block: Block) -> Block:
     text = "values that are not numbers were dropped; the meter marks lost samples so"
     warning = MeterWarning("lost", text, at if np.isfinite(at) else None, bad)
     flags = block.flags.copy()
-    flags[1:][~good[:-1]] |= Flag.GAP_BEFORE
+    flags[1:][~good[:-1]] |= np.uint8(Flag.GAP_BEFORE)
     kept = replace(block, flags=flags).select(good)
     return replace(kept, lost=block.lost + bad, warnings=(*block.warnings, warning))
 
