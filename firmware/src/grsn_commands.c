@@ -311,7 +311,7 @@ static uint32_t state_crc(grsn_app_t *app)
 {
     uint8_t *saved = grsn_engine_saved(&app->engine);
     grsn_engine_state_get(&app->engine, saved);
-    return grsn_crc32c(0, saved, app->engine.model.saved_size);
+    return grsn_crc32c(0, saved, (size_t)app->engine.model.saved_size);
 }
 
 #if GRSN_APP_SUPERVISOR

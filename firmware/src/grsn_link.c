@@ -39,8 +39,8 @@ void grsn_link_put_u32(uint8_t *bytes, uint32_t value)
 /* The CRC of a frame's first `count` bytes, behind the contract where the frame asks for it. */
 static uint32_t frame_crc(const uint8_t *frame, uint32_t count, const uint8_t *contract)
 {
-    const uint32_t seen = (frame[0] & GRSN_LINK_FLAG_MODEL) != 0 ? GRSN_LINK_CONTRACT : 0;
-    return grsn_crc32c(grsn_crc32c(0, contract, seen), frame, count);
+    const size_t seen = (frame[0] & GRSN_LINK_FLAG_MODEL) != 0 ? GRSN_LINK_CONTRACT : 0;
+    return grsn_crc32c(grsn_crc32c(0, contract, seen), frame, (size_t)count);
 }
 
 /* ---- receiving ---- */

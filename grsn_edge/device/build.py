@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from grsn_edge.backends._c.compiler import cache_folder
+from grsn_edge.backends._c.exporter import export
 from grsn_edge.device.boards import Board, board, firmware_folder
+from grsn_edge.device.engine_source import REPLACED, engine_source
 from grsn_edge.errors import BackendUnavailable, CompileError, UsageError
+from grsn_edge.policy import Policy
 
 __all__ = ["Sizes", "firmware", "sizes", "symbols", "toolchains", "why_not"]
 
@@ -36,7 +39,8 @@ _ZIG = (
 )
 _GCC = ("-nostartfiles", "-nostdlib", "-fstack-usage", "-Wl,--no-warn-rwx-segments")
 _WRITABLE, _ALLOCATED = 1, 2  # SHF_WRITE, SHF_ALLOC
-_VM_ONLY = {"grsn_engine_vm.c", "grsn_image.c", "grsn_vm.c", "grsn_store.c"}
+_NOT_ON_BOARDS = {"grsn_codec.c"}  # floats: encoding and decoding are the host's
+_OF_IMAGES = {"grsn_image.c", "grsn_proof.c", "grsn_store.c", "grsn_vm.c"}
 _SEED_SIZE = 16  # bytes at the end of RAM that start-up leaves alone; see common/memory_slots.h
 
 
@@ -44,7 +48,8 @@ def firmware(
     name: str | Board,
     toolchain: str = "auto",
     optimise: str = "-O2",
-    application: Iterable[Path] | None = None,
+    policy: Policy | None = None,
+    application: Iterable[Path] = (),
 ) -> Path:
     """Build the firmware of a board, or take what an earlier call built from the same sources.
 
@@ -52,24 +57,27 @@ def firmware(
         name: of the board.
         toolchain: ``zig``, ``gcc``, or ``auto``: the first that the board names and that is here.
         optimise: ``-O0`` … ``-O3`` or ``-Os``.
+        policy: compile this one in as generated C, instead of the virtual machine, which takes
+            policies over the link.
         application: other C files than those of ``firmware/src``.
 
     Returns:
         The ELF file, in the cache folder.
 
     Raises:
-        UsageError: no such board, or one that this toolchain cannot build for.
+        UsageError: no such board, one that this toolchain cannot build for, or one that has no room
+            for the virtual machine and was given no policy.
         BackendUnavailable: the toolchain is not here; the text says what to install.
         CompileError: it refused; the text holds its output.
     """
     chosen = board(name) if isinstance(name, str) else name
     tool = _choose(chosen, toolchain)
-    files = list(application) if application is not None else _application(chosen)
-    command = [*_command(chosen, tool), *_FLAGS, *_WARNINGS, optimise, *_defines(chosen)]
-    key = _key(chosen, [*command, _identity(tool, *chosen.gcc[:1])], files)
+    sources = _named(application) if application else _application(chosen, policy)
+    command = [*_command(chosen, tool), optimise, *_defines(chosen, policy)]
+    key = _key(chosen, [*command, _identity(tool, *chosen.gcc[:1])], sources)
     target = cache_folder() / "firmware" / f"{chosen.name}-{key}.elf"
     if not target.is_file():
-        _build(chosen, tool, command, files, target)
+        _build(chosen, tool, command, sources, target)
     return target
 
 
@@ -140,27 +148,49 @@ def _choose(chosen: Board, toolchain: str) -> str:
 
 def _command(chosen: Board, tool: str) -> list[str]:
     if tool == "zig":
-        return [sys.executable, "-m", "ziglang", "cc", *chosen.zig, *_ZIG]
-    return [*chosen.gcc, *(() if chosen.libc else _GCC)]
+        return [sys.executable, "-m", "ziglang", "cc", *_FLAGS, *_WARNINGS, *chosen.zig, *_ZIG]
+    compiler, *flags = chosen.gcc
+    return [compiler, *_FLAGS, *_WARNINGS, *flags, *(() if chosen.libc else _GCC)]
 
 
-def _defines(chosen: Board) -> list[str]:
-    return [f"-D{name}={value}" for name, value in chosen.defines.items()]
+def _defines(chosen: Board, policy: Policy | None) -> list[str]:
+    macros = dict(chosen.defines)
+    if policy is not None:
+        macros["GRSN_APP_STORE"] = "0"
+    return [f"-D{name}={value}" for name, value in macros.items()]
 
 
-def _application(chosen: Board) -> list[Path]:
-    files = sorted((firmware_folder() / "src").glob("*.c"))
-    return [file for file in files if chosen.engine == "vm" or file.name not in _VM_ONLY]
+def _named(files: Iterable[Path]) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(files)}
 
 
-def _key(chosen: Board, command: list[str], files: list[Path]) -> str:
+def _application(chosen: Board, policy: Policy | None) -> dict[str, bytes]:
+    """The application's own sources, by name."""
+    if policy is None and chosen.engine != "vm":
+        raise UsageError(
+            f"{chosen.name} has no room for the virtual machine: its firmware is built with a "
+            "policy compiled in; name a .grsn file"
+        )
+    files = _named((firmware_folder() / "src").glob("*.[ch]"))
+    left_out = set(_NOT_ON_BOARDS)
+    if policy is not None:
+        left_out |= {*REPLACED, *_OF_IMAGES}
+        parts = export(policy, with_encoder=False)
+        files |= {n: parts[n] for n in parts if n.endswith((".c", ".h")) and n != "main.c"}
+        files["policy_engine.c"] = engine_source(policy).encode()
+    return {name: content for name, content in files.items() if name not in left_out}
+
+
+def _key(chosen: Board, command: list[str], sources: dict[str, bytes]) -> str:
     """Digest of everything that the result depends on."""
     folder = firmware_folder()
-    read = {*files, *_tree(folder / "include"), *_tree(folder / "src"), *_tree(folder / "kernels")}
-    read |= {*_tree(folder / "ports" / "common"), *_tree(chosen.folder)}
+    read = {*_tree(folder / "include"), *_tree(folder / "kernels"), *_tree(chosen.folder)}
+    read |= {*_tree(folder / "ports" / "common")}
     key = hashlib.sha256("\0".join(command).encode())
     for file in sorted(read):
         key.update(f"\0{file.name}\0".encode() + file.read_bytes())
+    for name, content in sorted(sources.items()):
+        key.update(f"\0{name}\0".encode() + content)
     return key.hexdigest()[:24]
 
 
@@ -200,19 +230,23 @@ def _without_libc(chosen: Board, scratch: Path, tool: str) -> list[str]:
     return [*flags, f"-Wl,-T,{script}", *(["-lgcc"] if tool == "gcc" else [])]
 
 
-def _build(chosen: Board, tool: str, command: list[str], files: list[Path], target: Path) -> None:
+def _build(
+    chosen: Board, tool: str, command: list[str], sources: dict[str, bytes], target: Path
+) -> None:
     folder = firmware_folder()
-    sources = [*files, *((chosen.folder / source).resolve() for source in chosen.sources)]
     with tempfile.TemporaryDirectory(prefix="grsn-edge-") as scratch:
-        (Path(scratch) / "memory.x").write_text(_memory(chosen), encoding="utf-8")
-        line = [*command, f"-I{folder / 'include'}", f"-I{folder / 'ports' / 'common'}"]
-        line += [*map(str, sources), "-Wl,--gc-sections", "-o", "firmware.elf"]
+        for name, content in {**sources, "memory.x": _memory(chosen).encode()}.items():
+            (Path(scratch) / name).write_bytes(content)
+        line = [*command, "-I.", f"-I{folder / 'include'}", f"-I{folder / 'ports' / 'common'}"]
+        line += [name for name in sources if name.endswith(".c")]
+        line += [str((chosen.folder / source).resolve()) for source in chosen.sources]
+        line += ["-Wl,--gc-sections", "-o", "firmware.elf"]
         line += [] if chosen.libc else _without_libc(chosen, Path(scratch), tool)
         done = subprocess.run(
             line, cwd=scratch, capture_output=True, text=True, errors="replace", check=False
         )
         if done.returncode:
-            called = shlex.join(command[:4] if tool == "zig" else command[:1])
+            called = shlex.join(command[1:4] if tool == "zig" else command[:1])
             raise CompileError(f"{called} refused the firmware of {chosen.name}:\n{done.stderr}")
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = target.with_suffix(f".{os.getpid()}")

@@ -13,6 +13,7 @@ from grsn_edge.device.boards import Board, board, board_names
 from grsn_edge.device.build import firmware, toolchains, why_not
 from grsn_edge.device.emulate_wire import Wire
 from grsn_edge.errors import DeviceError, UsageError
+from grsn_edge.policy import Policy
 
 __all__ = ["Emulated", "Machine", "emulatable", "emulate", "missing"]
 
@@ -66,6 +67,7 @@ def emulate(
     emulator: str = "auto",
     toolchain: str = "auto",
     elf: Path | None = None,
+    policy: Policy | None = None,
     port: int = 0,
     terminal: bool = False,
 ) -> Iterator[Emulated]:
@@ -76,6 +78,7 @@ def emulate(
         emulator: one that the board names, or ``auto``: the first of them that is here.
         toolchain: of :func:`firmware`.
         elf: firmware to run instead of the one built from ``firmware/``.
+        policy: compile it in, instead of the virtual machine; see :func:`firmware`.
         port: TCP port to listen on; 0 takes a free one.
         terminal: open a pseudo-terminal, too.
 
@@ -86,7 +89,7 @@ def emulate(
     """
     chosen = board(name)
     kind = _choose(chosen, emulator)
-    image = elf or firmware(chosen, toolchain)
+    image = elf or firmware(chosen, toolchain, policy=policy)
     with Wire(port, terminal) as wire:
         machine: Machine = _KINDS[kind][1](chosen, image, wire)
         try:

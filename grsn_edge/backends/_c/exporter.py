@@ -85,16 +85,22 @@ def _selftest(policy: Policy, golden: Golden, generated: CSource) -> str:
     return f"""\
 #include "policy_selftest.h"
 
+#include "grsn_primitives.h"
+
 enum {{ STEPS = {golden.steps}, INPUTS = {source.n}, ACTIONS = {action.n} }};
 
 {"".join(tables)}
 int32_t policy_selftest(void)
 {{
     policy_state_t state;
+    {source.dtype}_t code[INPUTS];
     {action.dtype}_t action[ACTIONS];
     policy_reset(&state);
     for (int32_t step = 0; step < STEPS; step++) {{
-        policy_step(&state, &codes[step * INPUTS], action);
+        for (int32_t i = 0; i < INPUTS; i++) {{
+            code[i] = codes[step * INPUTS + i];
+        }}
+        policy_step(&state, code, action);
         for (int32_t i = 0; i < ACTIONS; i++) {{
             if (action[i] != actions[step * ACTIONS + i]) {{
                 return step;
@@ -108,7 +114,7 @@ int32_t policy_selftest(void)
 
 def _table(name: str, dtype: str, values: IntArray) -> str:
     lines = numbers(values, dtype)
-    return f"static const {dtype}_t {name}[{values.size}] = {{\n{lines}\n}};\n"
+    return f"static const GRSN_FLASH {dtype}_t {name}[{values.size}] = {{\n{lines}\n}};\n"
 
 
 def _example(policy: Policy) -> str:
