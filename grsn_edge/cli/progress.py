@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from grsn_edge.training.progress import Progress
 
-__all__ = ["TrainingDisplay"]
+__all__ = ["PhaseDisplay", "TrainingDisplay"]
 
 _NAMES = {"float": "learn in float", "quieten": "quieten the spikes", "tune": "tune in integers"}
 
@@ -75,3 +75,34 @@ class TrainingDisplay:
             left=f"{progress.remaining_s:.0f} s left",
             note=self._note,
         )
+
+
+class PhaseDisplay:
+    """Watches a profiling run: the phase and the steps done; a context manager and a ``watch``.
+
+    Args:
+        steps: that will be counted.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._phase = ""
+        self._live = sys.stderr.isatty()
+
+    def __enter__(self) -> PhaseDisplay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live and self._phase:
+            print(file=sys.stderr)
+
+    def __call__(self, phase: str, done: int, row: object, recorder: object) -> None:
+        """Show a phase when it begins, and on a terminal every hundredth step."""
+        if phase != self._phase:
+            if self._live and self._phase:
+                print(file=sys.stderr)
+            self._phase = phase
+            print(f"• {phase}", end="" if self._live else "\n", file=sys.stderr, flush=True)
+        if self._live and done % 100 == 0:
+            of = f"/{self._steps}" if phase == "play" else ""
+            print(f"\r• {phase} {done}{of}", end="", file=sys.stderr, flush=True)

@@ -97,6 +97,14 @@ class Played:
         """Ends, likewise."""
         return np.array([row.end_s for row in self.rows])
 
+    def costs(self, unit: str) -> npt.NDArray[np.float64] | None:
+        """What each step took by the device's own counter, ``(n,)`` in ``unit``: a target's
+        ``s`` (of counted nanoseconds), ``cycles`` or ``instructions``; None where it has none."""
+        counts = [row.cost for row in self.rows if row.cost is not None]
+        if not counts or len(counts) != len(self.rows):
+            return None
+        return np.asarray(counts, np.float64) * (1e-9 if unit == "s" else 1.0)
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -107,7 +115,9 @@ class Run:
         played: the counted steps.
         recorded: by the meter; None without one.
         energy: None without a meter.
+        windows: of which the energy is the summary; empty without a meter.
         gpio_s: durations of the marks, ``(n,)``, where they were used.
+        origin_s: the host's clock where the times of ``played`` begin.
         interrupted: whether it was ended by Ctrl-C; what was played until then is here.
     """
 
@@ -115,7 +125,9 @@ class Run:
     played: Played
     recorded: Recorded | None
     energy: Energy | None
+    windows: tuple[Window, ...]
     gpio_s: npt.NDArray[np.float64] | None
+    origin_s: float
     interrupted: bool = False
 
 
@@ -229,10 +241,19 @@ def run(
     except KeyboardInterrupt:
         interrupted = True
     if energies is None or recorder is None:
-        return Run(plan, played, None, None, None, interrupted)
+        return Run(plan, played, None, None, (), None, world.origin_s, interrupted)
     energy = energies.result(played, voltage_v)
     carried = replace(plan, windows=energies.mode)
-    return Run(carried, played, recorder.recorded(), energy, energies.gpio_s, interrupted)
+    return Run(
+        carried,
+        played,
+        recorder.recorded(),
+        energy,
+        energies.seen,
+        energies.gpio_s,
+        world.origin_s,
+        interrupted,
+    )
 
 
 def _pace(
@@ -296,6 +317,11 @@ class _Energies:
             for i in range(self._plan.window_count):
                 look("bursts", i, None)
                 self._try(lambda: self._burst(world.target, observations))
+
+    @property
+    def seen(self) -> tuple[Window, ...]:
+        """The windows that were collected."""
+        return tuple(self._windows)
 
     def result(self, played: Played, voltage_v: float) -> Energy:
         """Judged by the plan's rules, the meter's faults and its warnings."""
