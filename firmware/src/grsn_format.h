@@ -81,7 +81,7 @@ typedef enum grsn_op {
     GRSN_ARGMAX,
     GRSN_SCALE,   /* clip(x[start + i] * p + q) */
     GRSN_SHIFT,   /* clip(shr(x[start + i], s)) */
-    GRSN_LUT,     /* table at p, of clip(shr(x[start + i], s)) + 128; s may be 0: no shift */
+    GRSN_LUT,     /* table at p, of clip(shr(x[start + i], s)) + 128; no shift where s is 0 */
     GRSN_ADD,     /* clip(x + y) */
     GRSN_SUB,
     GRSN_MUL,
@@ -178,6 +178,12 @@ static inline grsn_bounds_t grsn_bounds(const uint8_t *image, const grsn_node_t 
         bounds.hi = ((const grsn_i32_t *)(image + (uint32_t)node->hi))[i];
     }
     return bounds;
+}
+
+/* What a state's element is before the first step. */
+static inline int32_t grsn_initial(const uint8_t *image, const grsn_node_t *node, uint32_t i)
+{
+    return node->flags & GRSN_UNIFORM ? node->p : grsn_load(image + node->p, node->type, i);
 }
 
 /* Whether every claim of an image follows from the claims of what it is computed from.

@@ -8,9 +8,6 @@
  */
 #include "grsn_format.h"
 
-/* ---- intervals ---------------------------------------------------------------------------- */
-
-/* Exact where the bounds that are put in fit int32; `fails` collects what then leaves it. */
 typedef struct span {
     int64_t lo;
     int64_t hi;
@@ -22,8 +19,51 @@ typedef struct proof {
     const grsn_node_t *nodes;
     const grsn_node_t *node; /* the one that is checked */
     uint32_t index;          /* of it */
-    int fails;
+    int fails;               /* an interval left int32, or a claim */
 } proof_t;
+
+/* ---- what each operation takes, and what it gives ---------------------------------------------- */
+
+enum { INT8 = 1, INT32 = 4, WIDE = 6, NARROW = 5, ANY = 7 }; /* sets of storage types, as bits */
+enum { FREE = 0, PART = 8, SAME = 16 }; /* operands: any length; reaching from `start`; of n */
+
+/* The interval of a result is calculated in reverse Polish notation: x y z w push the claims of the
+ * operands, q p constants; + - * and > (ge) combine the two last ones; s shifts and c clips the last
+ * one.  t: entries of the table; m: a row of a product; a: indices of the maximum; h and r: the
+ * relations of docs/SPEC.md §3, which the result is known to be in as well. */
+typedef struct form {
+    char text[9];
+    uint8_t operands;
+    uint8_t reads; /* and lengths */
+    uint8_t writes;
+} form_t;
+
+static const form_t forms[GRSN_OPS] = {
+    [GRSN_INPUT] = {"", 0, 0, INT32},
+    [GRSN_STATE] = {"", 0, 0, NARROW},
+    [GRSN_CONST] = {"", 0, 0, INT32},
+    [GRSN_EVENT] = {"m", 1, INT8 | FREE, WIDE},
+    [GRSN_GATE] = {"m", 1, INT8 | FREE, INT32},
+    [GRSN_COLUMNS] = {"m", 1, INT32 | FREE, INT32},
+    [GRSN_ROWS] = {"m", 1, INT32 | FREE, INT32},
+    [GRSN_MOVE] = {"x", 1, ANY | PART, NARROW},
+    [GRSN_FILL] = {"x", 1, INT32 | FREE, INT32},
+    [GRSN_APPEND] = {"x", 2, ANY | FREE, INT32},
+    [GRSN_ARGMAX] = {"a", 1, INT32 | FREE, INT32},
+    [GRSN_SCALE] = {"xp*q+c", 1, WIDE | PART, INT32},
+    [GRSN_SHIFT] = {"xsc", 1, WIDE | PART, INT32},
+    [GRSN_LUT] = {"xsct", 1, WIDE | PART, INT32},
+    [GRSN_ADD] = {"xy+c", 2, INT32 | SAME, INT32},
+    [GRSN_SUB] = {"xy-", 2, INT32 | SAME, INT32},
+    [GRSN_MUL] = {"xy*", 2, INT32 | SAME, INT32},
+    [GRSN_MUL_SHR] = {"xy*sc", 2, INT32 | SAME, INT32},
+    [GRSN_MAC_SHR] = {"xy*zw*+s", 4, INT32 | SAME, INT32},
+    [GRSN_BLEND] = {"yzxy-*s+h", 3, INT32 | SAME, INT32},
+    [GRSN_GE] = {"xy>", 2, INT32 | SAME, INT8},
+    [GRSN_RESET] = {"xyxy>*-r", 2, INT32 | SAME, INT32},
+};
+
+/* ---- intervals ------------------------------------------------------------------------------------ */
 
 static int64_t least(int64_t x, int64_t y)
 {
@@ -35,67 +75,45 @@ static int64_t greatest(int64_t x, int64_t y)
     return x > y ? x : y;
 }
 
-static span_t checked(proof_t *proof, int64_t lo, int64_t hi)
+static int outside(const span_t *x, int64_t lo, int64_t hi)
 {
-    const span_t span = {lo, hi};
-    proof->fails |= lo < INT32_MIN || hi > INT32_MAX;
-    return span;
+    return x->lo < lo || x->hi > hi;
 }
 
-static span_t sum(proof_t *proof, span_t x, span_t y)
+/* The greatest number of a storage type; the least is one further from 0. */
+static int64_t greatest_of(uint32_t type)
 {
-    return checked(proof, x.lo + y.lo, x.hi + y.hi);
+    return ((int64_t)1 << ((8u << type) - 1u)) - 1;
 }
 
-static span_t difference(proof_t *proof, span_t x, span_t y)
+/* The claim of element i of a node. */
+static span_t claim(const proof_t *proof, const grsn_node_t *node, uint32_t i)
 {
-    return checked(proof, x.lo - y.hi, x.hi - y.lo);
-}
-
-static span_t product(proof_t *proof, span_t x, span_t y)
-{
-    if (proof->fails) {
-        return x; /* bounds beyond int32 must not be multiplied */
-    }
-    const int64_t a = x.lo * y.lo, b = x.lo * y.hi, c = x.hi * y.lo, d = x.hi * y.hi;
-    return checked(proof, least(least(a, b), least(c, d)), greatest(greatest(a, b), greatest(c, d)));
-}
-
-static span_t shifted(proof_t *proof, span_t x, uint32_t s)
-{
-    const int64_t half = (int64_t)1 << (s - 1u);
-    checked(proof, x.lo, x.hi + half);
-    const span_t span = {(x.lo + half) >> s, (x.hi + half) >> s};
-    return span;
-}
-
-static span_t clipped(const grsn_node_t *node, span_t x)
-{
-    if (node->flags & GRSN_CLIPPED) {
-        x.lo = least(greatest(x.lo, node->clip_lo), node->clip_hi);
-        x.hi = least(greatest(x.hi, node->clip_lo), node->clip_hi);
-    }
-    return x;
-}
-
-static span_t both(span_t x, span_t y)
-{
-    const span_t span = {greatest(x.lo, y.lo), least(x.hi, y.hi)};
-    return span;
-}
-
-/* The claim of element i of operand k. */
-static span_t claim(const proof_t *proof, uint32_t k, uint32_t i)
-{
-    const grsn_node_t *operand = proof->nodes + proof->node->args[k];
-    const grsn_bounds_t bounds = grsn_bounds(proof->image, operand, i);
+    const grsn_bounds_t bounds = grsn_bounds(proof->image, node, i);
     const span_t span = {bounds.lo, bounds.hi};
     return span;
 }
 
-/* ---- what an operation gives ---------------------------------------------------------------- */
+/* The claim of operand k where it stands for element i of the result. */
+static span_t claim_of(const proof_t *proof, uint32_t k, uint32_t i)
+{
+    const grsn_node_t *node = proof->node, *operand = proof->nodes + node->args[k];
+    if (node->op == GRSN_APPEND && i >= operand->n) {
+        i -= operand->n;
+        operand = proof->nodes + node->args[1];
+    }
+    return claim(proof, operand, node->op == GRSN_FILL ? 0 : node->start + i);
+}
 
-/* Sums of products may be added in any order: so every product's reach includes 0. */
+/* Adds the interval of weight · element. */
+static void accumulate(span_t *sum, int32_t weight, const span_t *element)
+{
+    const int64_t a = weight * element->lo, b = weight * element->hi;
+    sum->lo += least(a, b);
+    sum->hi += greatest(a, b);
+}
+
+/* Sums of products may be added in any order: so the reach of every product includes 0. */
 static span_t row(proof_t *proof, uint32_t i)
 {
     const grsn_node_t *node = proof->node, *x = proof->nodes + node->args[0];
@@ -105,46 +123,42 @@ static span_t row(proof_t *proof, uint32_t i)
     span_t result = {bias, bias};
     span_t reach = {least(bias, 0), greatest(bias, 0)};
     for (uint32_t j = 0; j < x->n; j++) {
-        const int64_t weight = weights[by_row ? i * x->n + j : j * node->n + i];
-        const span_t element = claim(proof, 0, j);
-        const int64_t a = weight * element.lo, b = weight * element.hi;
-        result.lo += least(a, b);
-        result.hi += greatest(a, b);
-        reach.lo += least(least(a, b), 0);
-        reach.hi += greatest(greatest(a, b), 0);
+        const int32_t weight = weights[by_row ? i * x->n + j : j * node->n + i];
+        span_t element = claim(proof, x, j);
+        proof->fails |= x->type == GRSN_INT8 && outside(&element, 0, 1);
+        accumulate(&result, weight, &element);
+        element.lo = least(element.lo, 0);
+        element.hi = greatest(element.hi, 0);
+        accumulate(&reach, weight, &element);
     }
-    const int64_t limit = (int64_t)1 << ((8u << node->type) - 1u);
-    proof->fails |= reach.lo < -limit || reach.hi >= limit;
+    const int64_t limit = greatest_of(node->type);
+    proof->fails |= outside(&reach, -limit - 1, limit);
     return result;
 }
 
 /* The least and greatest entry that a table look-up can give. */
-static span_t entries(proof_t *proof, span_t x)
+static void look_up(const proof_t *proof, span_t *x)
 {
     const grsn_i16_t *table = (const grsn_i16_t *)(proof->image + proof->node->p);
-    if (x.lo < -128 || x.hi > 127) {
-        proof->fails = 1;
-        return x;
+    const int32_t first = (int32_t)x->lo + 128, last = (int32_t)x->hi + 128;
+    x->lo = x->hi = table[first];
+    for (int32_t i = first; i <= last; i++) {
+        x->lo = least(x->lo, table[i]);
+        x->hi = greatest(x->hi, table[i]);
     }
-    span_t result = {table[x.lo + 128], table[x.lo + 128]};
-    for (int64_t i = x.lo + 1; i <= x.hi; i++) {
-        result.lo = least(result.lo, table[i + 128]);
-        result.hi = greatest(result.hi, table[i + 128]);
-    }
-    return result;
 }
 
 /* The indices whose element can be the greatest. */
 static span_t indices(const proof_t *proof)
 {
-    const uint32_t n = proof->nodes[proof->node->args[0]].n;
+    const grsn_node_t *x = proof->nodes + proof->node->args[0];
+    span_t result = {x->n, 0};
     int64_t level = INT32_MIN;
-    span_t result = {n, 0};
-    for (uint32_t i = 0; i < n; i++) {
-        level = greatest(level, claim(proof, 0, i).lo);
+    for (uint32_t i = 0; i < x->n; i++) {
+        level = greatest(level, claim(proof, x, i).lo);
     }
-    for (uint32_t i = 0; i < n; i++) {
-        if (claim(proof, 0, i).hi >= level) {
+    for (uint32_t i = 0; i < x->n; i++) {
+        if (claim(proof, x, i).hi >= level) {
             result.lo = least(result.lo, i);
             result.hi = i;
         }
@@ -152,209 +166,186 @@ static span_t indices(const proof_t *proof)
     return result;
 }
 
-/* y + shr(z·(x - y), s); docs/SPEC.md §3, "convex combination". */
-static span_t blend(proof_t *proof, span_t x, span_t y, span_t z, uint32_t s)
+/* Of corner products the least and the greatest; both factors lie in int32. */
+static void multiply(span_t *x, const span_t *y)
 {
-    const span_t term = shifted(proof, product(proof, z, difference(proof, x, y)), s);
-    const span_t plain = sum(proof, y, term);
-    const span_t between = {least(x.lo, y.lo), greatest(x.hi, y.hi)};
-    return z.lo >= 0 && z.hi <= (int64_t)1 << s ? both(plain, between) : plain;
+    const int64_t a = x->lo * y->lo, b = x->lo * y->hi, c = x->hi * y->lo, d = x->hi * y->hi;
+    x->lo = least(least(a, b), least(c, d));
+    x->hi = greatest(greatest(a, b), greatest(c, d));
 }
 
-/* x - y·[x >= y], y constant and not negative; docs/SPEC.md §3, "soft reset". */
-static span_t reset(proof_t *proof, span_t x, span_t y)
+static void meet(span_t *x, int64_t lo, int64_t hi)
 {
-    const span_t spike = {x.lo >= y.hi, x.hi >= y.lo};
-    const span_t plain = difference(proof, x, product(proof, y, spike));
-    const int64_t level = y.lo;
-    const span_t exact = {least(x.lo, 0), greatest(least(x.hi, level - 1), x.hi - level)};
-    return both(plain, exact);
+    x->lo = greatest(x->lo, lo);
+    x->hi = least(x->hi, hi);
 }
 
-static span_t scaled(proof_t *proof, span_t x)
+/* docs/SPEC.md §3, "convex combination": between y and x, where z is in [0, 2^s]. */
+static void blend(const proof_t *proof, uint32_t i, span_t *result)
 {
-    const span_t p = {proof->node->p, proof->node->p}, q = {proof->node->q, proof->node->q};
-    return sum(proof, product(proof, x, p), q);
+    const span_t x = claim_of(proof, 0, i), y = claim_of(proof, 1, i), z = claim_of(proof, 2, i);
+    if (!outside(&z, 0, (int64_t)1 << proof->node->shift)) {
+        meet(result, least(x.lo, y.lo), greatest(x.hi, y.hi));
+    }
+}
+
+/* docs/SPEC.md §3, "soft reset": y is a constant of no negative element. */
+static void reset(proof_t *proof, uint32_t i, span_t *result)
+{
+    const span_t x = claim_of(proof, 0, i);
+    const int64_t level = claim_of(proof, 1, i).lo;
+    proof->fails |= level < 0;
+    meet(result, least(x.lo, 0), greatest(least(x.hi, level - 1), x.hi - level));
 }
 
 /* What element i of the checked node is proven to be, from the claims of its operands. */
 static span_t derived(proof_t *proof, uint32_t i)
 {
     const grsn_node_t *node = proof->node;
-    const uint32_t s = node->shift;
-    switch (node->op) {
-    case GRSN_EVENT:
-    case GRSN_GATE:
-    case GRSN_COLUMNS:
-    case GRSN_ROWS:
-        return row(proof, i);
-    case GRSN_MOVE:
-        return claim(proof, 0, node->start + i);
-    case GRSN_FILL:
-        return claim(proof, 0, 0);
-    case GRSN_APPEND: {
-        const uint32_t first = proof->nodes[node->args[0]].n;
-        return i < first ? claim(proof, 0, i) : claim(proof, 1, i - first);
+    span_t stack[5], *top = stack; /* one above the last one */
+    for (const char *next = forms[node->op].text; next < forms[node->op].text + 9; next++) {
+        const char symbol = *next;
+        if (symbol == 0 || proof->fails) {
+            break;
+        }
+        if (symbol >= 'w' && symbol <= 'z') {
+            *top++ = claim_of(proof, symbol == 'w' ? 3 : (uint32_t)(symbol - 'x'), i);
+        } else if (symbol == 'p' || symbol == 'q') {
+            top->lo = top->hi = symbol == 'p' ? node->p : node->q;
+            top++;
+        } else if (symbol == 'm') {
+            *top++ = row(proof, i);
+        } else if (symbol == 'a') {
+            *top++ = indices(proof);
+        } else if (symbol < 'a') { /* two operands */
+            const span_t y = *--top;
+            span_t *x = top - 1;
+            if (symbol == '*') {
+                multiply(x, &y);
+            } else if (symbol == '+') {
+                x->lo += y.lo;
+                x->hi += y.hi;
+            } else if (symbol == '-') {
+                x->lo -= y.hi;
+                x->hi -= y.lo;
+            } else { /* '>' */
+                x->lo = x->lo >= y.hi;
+                x->hi = x->hi >= y.lo;
+            }
+        } else {
+            span_t *x = top - 1;
+            if (symbol == 's' && node->shift != 0) {
+                const int64_t half = (int64_t)1 << (node->shift - 1u);
+                x->lo += half;
+                x->hi += half;
+                proof->fails |= x->hi > INT32_MAX;
+                x->lo >>= node->shift;
+                x->hi >>= node->shift;
+            } else if (symbol == 'c' && node->flags & GRSN_CLIPPED) {
+                x->lo = least(greatest(x->lo, node->clip_lo), node->clip_hi);
+                x->hi = least(greatest(x->hi, node->clip_lo), node->clip_hi);
+            } else if (symbol == 't') {
+                look_up(proof, x);
+            } else if (symbol == 'h') {
+                blend(proof, i, x);
+            } else if (symbol == 'r') {
+                reset(proof, i, x);
+            }
+        }
+        proof->fails |= outside(top - 1, INT32_MIN, INT32_MAX);
     }
-    case GRSN_ARGMAX:
-        return indices(proof);
-    case GRSN_SCALE:
-        return clipped(node, scaled(proof, claim(proof, 0, node->start + i)));
-    case GRSN_SHIFT:
-        return clipped(node, shifted(proof, claim(proof, 0, node->start + i), s));
-    case GRSN_LUT: {
-        const span_t x = claim(proof, 0, node->start + i);
-        return entries(proof, clipped(node, s != 0 ? shifted(proof, x, s) : x));
-    }
-    default:
-        break;
-    }
-    const span_t x = claim(proof, 0, i), y = claim(proof, 1, i);
-    switch (node->op) {
-    case GRSN_ADD:
-        return clipped(node, sum(proof, x, y));
-    case GRSN_SUB:
-        return difference(proof, x, y);
-    case GRSN_MUL:
-        return product(proof, x, y);
-    case GRSN_MUL_SHR:
-        return clipped(node, shifted(proof, product(proof, x, y), s));
-    case GRSN_MAC_SHR: {
-        const span_t more = product(proof, claim(proof, 2, i), claim(proof, 3, i));
-        return shifted(proof, sum(proof, product(proof, x, y), more), s);
-    }
-    case GRSN_BLEND:
-        return blend(proof, x, y, claim(proof, 2, i), s);
-    case GRSN_GE: {
-        const span_t result = {x.lo >= y.hi, x.hi >= y.lo};
-        return result;
-    }
-    default: /* GRSN_RESET */
-        return reset(proof, x, y);
-    }
+    return stack[0];
 }
 
-/* ---- one node -------------------------------------------------------------------------------- */
-
-enum { ANY = 7, WIDE = 6, INT32 = 4, INT8 = 1, SPIKE = 5 }; /* sets of storage types, as bits */
-
-/* Operands, storage types of the operands and of the result, and how lengths go together. */
-typedef struct form {
-    uint8_t operands;
-    uint8_t reads;
-    uint8_t writes;
-    uint8_t length; /* of the operands */
-} form_t;
-
-enum { FREE, PART, SAME }; /* any; reaching from `start` to start + n; equal to n */
-
-static const form_t forms[GRSN_OPS] = {
-    [GRSN_INPUT] = {0, ANY, ANY, FREE},       [GRSN_STATE] = {0, ANY, ANY, FREE},
-    [GRSN_CONST] = {0, ANY, ANY, FREE},       [GRSN_EVENT] = {1, INT8, WIDE, FREE},
-    [GRSN_GATE] = {1, INT8, WIDE, FREE},      [GRSN_COLUMNS] = {1, ANY, INT32, FREE},
-    [GRSN_ROWS] = {1, ANY, INT32, FREE},      [GRSN_MOVE] = {1, ANY, ANY, PART},
-    [GRSN_FILL] = {1, ANY, INT32, FREE},      [GRSN_APPEND] = {2, ANY, ANY, FREE},
-    [GRSN_ARGMAX] = {1, ANY, ANY, FREE},      [GRSN_SCALE] = {1, WIDE, INT32, PART},
-    [GRSN_SHIFT] = {1, WIDE, INT32, PART},    [GRSN_LUT] = {1, WIDE, INT32, PART},
-    [GRSN_ADD] = {2, INT32, INT32, SAME},     [GRSN_SUB] = {2, INT32, INT32, SAME},
-    [GRSN_MUL] = {2, INT32, INT32, SAME},     [GRSN_MUL_SHR] = {2, INT32, INT32, SAME},
-    [GRSN_MAC_SHR] = {4, INT32, INT32, SAME}, [GRSN_BLEND] = {3, INT32, INT32, SAME},
-    [GRSN_GE] = {2, INT32, SPIKE, SAME},      [GRSN_RESET] = {2, INT32, INT32, SAME},
-};
-
-static int overlaps(uint32_t a, uint32_t a_size, uint32_t b, uint32_t b_size)
-{
-    return a < b + b_size && b < a + a_size;
-}
+/* ---- memory ------------------------------------------------------------------------------------- */
 
 static uint32_t bytes_of(const grsn_node_t *node)
 {
     return node->n << node->type;
 }
 
-/* Whether `size` bytes at an offset are a constant in the image's data. */
-static int in_data(const proof_t *proof, uint32_t at, uint64_t size)
+/* Whether `size` bytes at a multiple of 4 lie in [begin, end). */
+static int lies_in(uint32_t at, uint32_t size, uint32_t begin, uint32_t end)
 {
-    const uint32_t end = proof->header->data_end;
-    const uint32_t begin =
-        (uint32_t)((const uint8_t *)(proof->nodes + proof->header->nodes) - proof->image);
     return at % 4u == 0 && at >= begin && at <= end && size <= end - at;
 }
 
-/* Address, length and storage of the node itself. */
+static int in_data(const proof_t *proof, int32_t at, uint32_t size)
+{
+    const grsn_header_t *header = proof->header;
+    const uint32_t begin =
+        (uint32_t)((const uint8_t *)(proof->nodes + header->nodes) - proof->image);
+    return lies_in((uint32_t)at, size, begin, header->data_end);
+}
+
+/* Whether the node's memory is where values of its kind may lie. */
 static int is_placed(const proof_t *proof)
 {
     const grsn_node_t *node = proof->node;
     const grsn_header_t *header = proof->header;
-    if (node->op >= GRSN_OPS || node->type > GRSN_INT32 || node->n == 0 ||
-        node->n > GRSN_MAX_ELEMENTS || node->at % 4u != 0 ||
-        !(forms[node->op].writes >> node->type & 1) || node->last > header->nodes) {
-        return 0;
-    }
-    if (node->flags & GRSN_PER_ELEMENT &&
-        !(in_data(proof, (uint32_t)node->lo, (uint64_t)node->n * 4u) &&
-          in_data(proof, (uint32_t)node->hi, (uint64_t)node->n * 4u))) {
-        return 0;
-    }
     if (node->op == GRSN_CONST) {
-        return node->space == GRSN_IN_DATA && in_data(proof, node->at, bytes_of(node));
+        return node->space == GRSN_IN_DATA && in_data(proof, (int32_t)node->at, bytes_of(node));
     }
-    const int in_state = node->space == GRSN_IN_STATE;
-    const uint32_t begin = in_state ? 0 : header->workspace;
-    const uint32_t end = in_state ? header->state_size : header->scratch_size;
-    return (in_state || node->space == GRSN_IN_SCRATCH) && (node->op != GRSN_INPUT || !in_state) &&
-           (node->op != GRSN_STATE || in_state) && node->at >= begin && node->at <= end &&
-           bytes_of(node) <= end - node->at;
+    if (node->space == GRSN_IN_STATE) {
+        return node->op != GRSN_INPUT &&
+               lies_in(node->at, bytes_of(node), 0, header->state_size);
+    }
+    return node->space == GRSN_IN_SCRATCH && node->op != GRSN_STATE &&
+           lies_in(node->at, bytes_of(node), header->workspace, header->scratch_size);
 }
 
-/* Whether the node may write where an operand lies: element by element, each after it was read. */
-static int in_place(const proof_t *proof, uint32_t other)
+/* Whether the node may write where an older value lies: element by element, each after it was read;
+ * or behind it. */
+static int in_place(const proof_t *proof, uint32_t k)
 {
-    const grsn_node_t *node = proof->node, *old = proof->nodes + other;
-    if (old->last > proof->index || old->at != node->at || old->type != node->type) {
+    const grsn_node_t *node = proof->node, *old = proof->nodes + k;
+    if (proof->index < proof->header->sources || old->last > proof->index ||
+        old->at != node->at || old->type != node->type) {
         return 0;
     }
     if (node->op == GRSN_APPEND) {
-        return node->args[0] == other && node->args[1] != other;
+        return node->args[0] == k && node->args[1] != k;
     }
-    return forms[node->op].length != FREE && node->start == 0 && old->n == node->n;
+    return forms[node->op].reads >= PART && node->start == 0 && old->n == node->n;
 }
 
-/* Whether the node leaves alone every value that is still to be read. */
+/* Whether the node leaves alone every value that is still to be read.  Inputs and states are all
+ * there before the step. */
 static int spares_others(const proof_t *proof)
 {
-    const grsn_node_t *node = proof->node;
-    const int given = proof->index < proof->header->sources;
-    for (uint32_t k = 0; node->op != GRSN_CONST && k < proof->index; k++) {
-        const grsn_node_t *old = proof->nodes + k;
-        if (old->space == node->space && (given || old->last >= proof->index) &&
-            overlaps(old->at, bytes_of(old), node->at, bytes_of(node)) &&
-            !(!given && in_place(proof, k))) {
+    const grsn_node_t *node = proof->node, *old = proof->nodes;
+    for (uint32_t k = 0; k < proof->index; k++, old++) {
+        if (old->space == node->space && node->space != GRSN_IN_DATA &&
+            (proof->index < proof->header->sources || old->last >= proof->index) &&
+            old->at < node->at + bytes_of(node) && node->at < old->at + bytes_of(old) &&
+            !in_place(proof, k)) {
             return 0;
         }
     }
     return 1;
 }
 
+/* ---- one node ----------------------------------------------------------------------------------- */
+
 /* Operands: computed before, kept until now, of the right storage and length. */
 static int fits_operands(const proof_t *proof)
 {
     const grsn_node_t *node = proof->node;
-    const form_t form = forms[node->op];
-    for (uint32_t k = 0; k < form.operands; k++) {
+    const uint32_t reads = forms[node->op].reads;
+    for (uint32_t k = 0; k < 4; k++) { /* the machine computes the address of all four */
         const uint32_t index = node->args[k];
         const grsn_node_t *operand = proof->nodes + index;
-        if (index >= proof->index || operand->last < proof->index ||
-            !(form.reads >> operand->type & 1) ||
-            (form.length == SAME && operand->n != node->n) ||
-            (form.length == PART &&
-             (node->start > operand->n || node->n > operand->n - node->start))) {
+        if (index >= proof->index) {
+            return 0;
+        }
+        if (k < forms[node->op].operands &&
+            (operand->last < proof->index || !(reads >> operand->type & 1u) ||
+             (reads & SAME && operand->n != node->n) ||
+             (reads & PART && (node->start > operand->n || node->n > operand->n - node->start)))) {
             return 0;
         }
     }
-    /* The machine takes the address of every operand, whether it reads it or not. */
-    return node->args[0] < proof->index && node->args[1] < proof->index &&
-           node->args[2] < proof->index && node->args[3] < proof->index;
+    return reads & PART || node->start == 0;
 }
 
 /* Constants and lengths that only this operation has. */
@@ -362,119 +353,90 @@ static int fits_operation(const proof_t *proof)
 {
     const grsn_node_t *node = proof->node;
     const grsn_node_t *x = proof->nodes + node->args[0], *y = proof->nodes + node->args[1];
-    const uint32_t at = (uint32_t)node->p;
-    const int shifts = node->op == GRSN_SHIFT || node->op == GRSN_MUL_SHR ||
-                       node->op == GRSN_MAC_SHR || node->op == GRSN_BLEND;
-    if (node->shift > 30 || (shifts && node->shift == 0) ||
-        (node->flags & GRSN_CLIPPED && node->clip_lo > node->clip_hi)) {
-        return 0;
+    const uint32_t op = node->op;
+    if (op <= GRSN_ROWS) {
+        return node->n <= GRSN_MAX_WEIGHTS / x->n && in_data(proof, node->p, node->n * x->n) &&
+               in_data(proof, node->q, bytes_of(node)) &&
+               (op >= GRSN_COLUMNS || (x->n + 3u) / 4u * 8u <= proof->header->workspace);
     }
-    switch (node->op) {
-    case GRSN_EVENT:
-        if (((x->n + 3u) & ~3u) * 2u > proof->header->workspace) {
-            return 0;
-        }
-        /* fall through */
-    case GRSN_GATE:
-    case GRSN_COLUMNS:
-    case GRSN_ROWS: {
-        const uint64_t weights = (uint64_t)node->n * x->n;
-        return weights <= GRSN_MAX_WEIGHTS && in_data(proof, at, weights) &&
-               in_data(proof, (uint32_t)node->q, bytes_of(node));
-    }
-    case GRSN_APPEND:
+    if (op == GRSN_APPEND) {
         return x->n + y->n == node->n;
-    case GRSN_ARGMAX:
+    }
+    if (op == GRSN_ARGMAX) {
         return node->n == 1;
-    case GRSN_LUT:
-        return in_data(proof, at, 512);
-    case GRSN_RESET:
-        return y->op == GRSN_CONST;
-    default:
-        return 1;
     }
+    if (op == GRSN_LUT) {
+        return in_data(proof, node->p, 512) && node->flags & GRSN_CLIPPED &&
+               node->clip_lo >= -128 && node->clip_hi <= 127;
+    }
+    if (op == GRSN_SHIFT || (op >= GRSN_MUL_SHR && op <= GRSN_BLEND)) {
+        return node->shift != 0;
+    }
+    return op != GRSN_RESET || y->op == GRSN_CONST;
 }
 
-/* Whether the derived interval of every element lies in its claim, and the claim in its storage. */
-static int is_proven(proof_t *proof)
+static grsn_status_t check_node(proof_t *proof)
 {
+    const grsn_header_t *header = proof->header;
     const grsn_node_t *node = proof->node;
-    const int64_t limit = (int64_t)1 << ((8u << node->type) - 1u);
-    const int spikes = node->op == GRSN_EVENT || node->op == GRSN_GATE;
-    for (uint32_t j = 0; spikes && j < proof->nodes[node->args[0]].n; j++) {
-        const span_t x = claim(proof, 0, j);
-        proof->fails |= x.lo < 0 || x.hi > 1;
+    const uint32_t k = proof->index, given = (uint32_t)header->inputs + header->states;
+    const uint32_t expected = k < header->inputs ? GRSN_INPUT : k < given ? GRSN_STATE : GRSN_CONST;
+    if (node->op >= GRSN_OPS || node->type > GRSN_INT32 || node->n - 1u >= GRSN_MAX_ELEMENTS ||
+        !(forms[node->op].writes >> node->type & 1u) || node->last > header->nodes ||
+        node->shift > 30 || node->clip_lo > node->clip_hi ||
+        (k < header->sources ? node->op != expected : node->op <= GRSN_CONST) ||
+        !is_placed(proof) || !spares_others(proof) ||
+        (k >= header->sources && !(fits_operands(proof) && fits_operation(proof))) ||
+        (node->flags & GRSN_PER_ELEMENT &&
+         !(in_data(proof, node->lo, node->n * 4u) && in_data(proof, node->hi, node->n * 4u)))) {
+        return GRSN_ERROR_FORMAT;
     }
+    const int64_t limit = greatest_of(node->type);
     for (uint32_t i = 0; i < node->n && !proof->fails; i++) {
-        const grsn_bounds_t bounds = grsn_bounds(proof->image, node, i);
-        proof->fails |= bounds.lo > bounds.hi || bounds.lo < -limit || bounds.hi >= limit;
-        if (proof->index >= proof->header->sources) {
+        const span_t claimed = claim(proof, node, i);
+        proof->fails |= claimed.lo > claimed.hi || outside(&claimed, -limit - 1, limit);
+        if (k >= header->sources) {
             const span_t result = derived(proof, i);
-            proof->fails |= result.lo < bounds.lo || result.hi > bounds.hi;
+            proof->fails |= outside(&result, claimed.lo, claimed.hi);
         }
-        proof->fails |= node->op == GRSN_RESET && claim(proof, 1, i).lo < 0;
     }
-    return !proof->fails;
+    return proof->fails ? GRSN_ERROR_PROOF : GRSN_OK;
 }
-
-/* ---- the program ------------------------------------------------------------------------------ */
 
 /* A state's initial value lies in its range, and so does its next value, which is where it was. */
 static grsn_status_t check_state(const proof_t *proof)
 {
-    const grsn_node_t *node = proof->node;
-    if (node->args[0] >= proof->header->nodes || node->saved > node->type) {
-        return GRSN_ERROR_FORMAT;
-    }
-    const grsn_node_t *next = proof->nodes + node->args[0];
-    const int64_t limit = (int64_t)1 << ((8u << node->saved) - 1u);
-    if (next->space != GRSN_IN_STATE || next->at != node->at || next->type != node->type ||
+    const grsn_node_t *node = proof->node, *next = proof->nodes + node->args[0];
+    if (node->args[0] >= proof->header->nodes || node->saved > node->type ||
+        next->space != GRSN_IN_STATE || next->at != node->at || next->type != node->type ||
         next->n != node->n || next->last != proof->header->nodes ||
-        !(node->flags & GRSN_UNIFORM || in_data(proof, (uint32_t)node->p, bytes_of(node)))) {
+        !(node->flags & GRSN_UNIFORM || in_data(proof, node->p, bytes_of(node)))) {
         return GRSN_ERROR_FORMAT;
     }
+    const int64_t limit = greatest_of(node->saved);
     for (uint32_t i = 0; i < node->n; i++) {
-        const grsn_bounds_t range = grsn_bounds(proof->image, node, i);
-        const grsn_bounds_t reached = grsn_bounds(proof->image, next, i);
-        const int32_t init = node->flags & GRSN_UNIFORM
-                                 ? node->p
-                                 : grsn_load(proof->image + node->p, node->type, i);
-        if (init < range.lo || init > range.hi || reached.lo < range.lo || reached.hi > range.hi ||
-            range.lo < -limit || range.hi >= limit) {
+        const span_t range = claim(proof, node, i), reached = claim(proof, next, i);
+        const int32_t first = grsn_initial(proof->image, node, i);
+        if (first < range.lo || first > range.hi || outside(&reached, range.lo, range.hi) ||
+            outside(&range, -limit - 1, limit)) {
             return GRSN_ERROR_PROOF;
         }
     }
     return GRSN_OK;
 }
 
-static grsn_status_t check_node(proof_t *proof)
-{
-    const uint32_t k = proof->index;
-    const grsn_header_t *header = proof->header;
-    const uint32_t op = proof->node->op;
-    const uint32_t expected = k < header->inputs                    ? GRSN_INPUT
-                              : k < header->inputs + header->states ? GRSN_STATE
-                                                                    : GRSN_CONST;
-    if (!is_placed(proof) || (k < header->sources ? op != expected : op <= GRSN_CONST) ||
-        !spares_others(proof)) {
-        return GRSN_ERROR_FORMAT;
-    }
-    if (k >= header->sources && !(fits_operands(proof) && fits_operation(proof))) {
-        return GRSN_ERROR_FORMAT;
-    }
-    return is_proven(proof) ? GRSN_OK : GRSN_ERROR_PROOF;
-}
-
-/* The sums in the header are those of the nodes. */
+/* The sums in the header are those of the nodes; what is needed after the step is kept. */
 static grsn_status_t check_sums(const proof_t *proof)
 {
     const grsn_header_t *header = proof->header;
-    uint32_t observation_n = 0, saved = 0, action_n = 0;
-    for (uint32_t k = 0; k < header->inputs; k++) {
-        observation_n += proof->nodes[k].n;
-    }
-    for (uint32_t k = header->inputs; k < (uint32_t)header->inputs + header->states; k++) {
-        saved += proof->nodes[k].n << proof->nodes[k].saved;
+    const grsn_node_t *node = proof->nodes;
+    uint32_t observation_n = 0, saved_size = 0, action_n = 0;
+    for (uint32_t k = 0; k < (uint32_t)header->inputs + header->states; k++, node++) {
+        if (k < header->inputs) {
+            observation_n += node->n;
+        } else {
+            saved_size += node->n << node->saved;
+        }
     }
     for (uint32_t k = 0; k < header->outputs; k++) {
         const uint32_t index = grsn_outputs(proof->image)[k];
@@ -483,7 +445,7 @@ static grsn_status_t check_sums(const proof_t *proof)
         }
         action_n += proof->nodes[index].n;
     }
-    return observation_n == header->observation_n && saved == header->saved_size &&
+    return observation_n == header->observation_n && saved_size == header->saved_size &&
                    action_n == header->action_n && action_n != 0 &&
                    action_n <= header->workspace / 4u
                ? GRSN_OK
@@ -495,15 +457,15 @@ grsn_status_t grsn_prove(const uint8_t *image)
     const grsn_header_t *header = grsn_header(image);
     proof_t proof = {image, header, grsn_nodes(image), NULL, 0, 0};
     const uint32_t given = (uint32_t)header->inputs + header->states;
-    grsn_status_t status = GRSN_OK;
-    if (header->nodes == 0 || header->nodes > GRSN_MAX_NODES || given > header->sources ||
-        header->sources > header->nodes || header->workspace % 4u != 0 ||
-        header->workspace > header->scratch_size) {
-        return GRSN_ERROR_FORMAT;
+    grsn_status_t status = GRSN_ERROR_FORMAT;
+    if (header->nodes - 1u < GRSN_MAX_NODES && given <= header->sources &&
+        header->sources <= header->nodes && header->state_size % 4u == 0 &&
+        header->scratch_size % 4u == 0 && header->workspace % 4u == 0 &&
+        header->workspace <= header->scratch_size) {
+        status = GRSN_OK;
     }
-    for (uint32_t k = 0; k < header->nodes && status == GRSN_OK; k++) {
-        proof.node = proof.nodes + k;
-        proof.index = k;
+    for (; proof.index < header->nodes && status == GRSN_OK; proof.index++) {
+        proof.node = proof.nodes + proof.index;
         status = check_node(&proof);
     }
     for (uint32_t k = header->inputs; k < given && status == GRSN_OK; k++) {

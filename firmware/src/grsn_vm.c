@@ -3,12 +3,27 @@
  * grsn_open has proven that every access below is in bounds, that no operand is overwritten before
  * its last reader, and that no sum or product leaves int32; so nothing is checked here.
  */
+/* For speed (a host) or for few bytes of code (a microcontroller); the integers are the same. */
+#ifndef GRSN_VM_FAST
+#if defined(__OPTIMIZE_SIZE__)
+#define GRSN_VM_FAST 0
+#else
+#define GRSN_VM_FAST 1
+#endif
+#endif
+
+#if GRSN_VM_FAST && defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__)
+#pragma GCC optimize("O3") /* vectors also at -O2 */
+#endif
+
 #include "grsn_format.h"
 #include "grsn_kernels.h"
 #include "grsn_primitives.h"
 
 /* Element-wise loops may write an operand in place, at the index that they read. */
-#if defined(__clang__)
+#if !GRSN_VM_FAST
+#define GRSN_ELEMENTWISE
+#elif defined(__clang__)
 #define GRSN_ELEMENTWISE _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__)
 #define GRSN_ELEMENTWISE _Pragma("GCC ivdep")
@@ -34,146 +49,125 @@
         }                                                                                         \
     } while (0)
 
-/* The three memories; the image is not written. */
+/* The three memories, in the order of their numbers; the image is not written. */
 typedef struct memory {
-    const grsn_node_t *nodes;
     uint8_t *base[3];
+    const grsn_node_t *nodes;
 } memory_t;
 
 static memory_t memory_of(const grsn_model_t *model, void *state, void *scratch)
 {
-    const memory_t memory = {grsn_nodes(model->image),
-                             {(uint8_t *)(uintptr_t)model->image, state, scratch}};
+    const memory_t memory = {{(uint8_t *)(uintptr_t)model->image, state, scratch},
+                             grsn_nodes(model->image)};
     return memory;
 }
 
-static void *place(const memory_t *memory, uint32_t index)
+static void *place(const memory_t *memory, const grsn_node_t *node)
 {
-    const grsn_node_t *node = memory->nodes + index;
     return memory->base[node->space] + node->at;
 }
 
-static void copy(void *to, uint32_t to_type, const void *from, uint32_t from_type, uint32_t start,
-                 uint32_t n)
+/* The memory of operand k. */
+static void *operand(const memory_t *memory, const grsn_node_t *node, uint32_t k)
+{
+    return place(memory, memory->nodes + node->args[k]);
+}
+
+static void copy(void *to, uint32_t to_type, const void *from, uint32_t from_type, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        grsn_store(to, to_type, i, grsn_load(from, from_type, start + i));
+        grsn_store(to, to_type, i, grsn_load(from, from_type, i));
     }
+}
+
+static const void *element(const void *values, uint32_t type, uint32_t i)
+{
+    return (const uint8_t *)values + ((size_t)i << type);
 }
 
 /* ---- matrix-vector products --------------------------------------------------------------- */
 
-static void product(const memory_t *memory, const grsn_node_t *node, const grsn_node_t *operand,
-                    void *acc, const void *x)
+/* The products of spikes: of those that fired, the columns; or, of few rows, the elements. */
+static void add_events(const memory_t *memory, const grsn_node_t *node, const int8_t *spikes,
+                       int32_t n, void *acc)
 {
     const int8_t *weights = (const int8_t *)(memory->base[GRSN_IN_DATA] + node->p);
-    const int32_t rows = (int32_t)node->n, n = (int32_t)operand->n;
-    copy(acc, node->type, memory->base[GRSN_IN_DATA] + node->q, node->type, 0, node->n);
-    if (node->op == GRSN_EVENT) {
-        uint16_t *active = (uint16_t *)memory->base[GRSN_IN_SCRATCH];
-        const int32_t count = grsn_active(x, n, active);
-        if (node->type == GRSN_INT16) {
-            grsn_add_columns_i16(acc, weights, rows, active, count);
-        } else {
-            grsn_add_columns_i32(acc, weights, rows, active, count);
+    const int32_t rows = (int32_t)node->n;
+#if GRSN_VM_FAST
+    if (node->op == GRSN_GATE) {
+        grsn_gate_rows_i32(acc, weights, rows, spikes, n);
+        return;
+    }
+#endif
+    uint16_t *active = (uint16_t *)(void *)memory->base[GRSN_IN_SCRATCH];
+    const int32_t count = grsn_active(spikes, n, active);
+    if (node->op == GRSN_GATE) {
+        for (int32_t i = 0; i < rows; i++, weights += n) {
+            for (int32_t k = 0; k < count; k++) {
+                ((int32_t *)acc)[i] += weights[active[k]];
+            }
         }
-    } else if (node->op == GRSN_GATE) {
-        if (node->type == GRSN_INT16) {
-            grsn_gate_rows_i16(acc, weights, rows, x, n);
-        } else {
-            grsn_gate_rows_i32(acc, weights, rows, x, n);
-        }
-    } else if (node->op == GRSN_COLUMNS) {
-        if (operand->type == GRSN_INT8) {
-            grsn_by_columns_i8(acc, weights, rows, x, n);
-        } else if (operand->type == GRSN_INT16) {
-            grsn_by_columns_i16(acc, weights, rows, x, n);
-        } else {
-            grsn_by_columns_i32(acc, weights, rows, x, n);
-        }
-    } else if (operand->type == GRSN_INT8) {
-        grsn_by_rows_i8(acc, weights, rows, x, n);
-    } else if (operand->type == GRSN_INT16) {
-        grsn_by_rows_i16(acc, weights, rows, x, n);
+    } else if (node->type == GRSN_INT16) {
+        grsn_add_columns_i16(acc, weights, rows, active, count);
     } else {
-        grsn_by_rows_i32(acc, weights, rows, x, n);
+        grsn_add_columns_i32(acc, weights, rows, active, count);
     }
 }
 
-static int32_t argmax(const void *x, uint32_t type, int32_t n)
+static void product(const memory_t *memory, const grsn_node_t *node, const void *x, int32_t n,
+                    int32_t *acc)
 {
-    if (type == GRSN_INT8) {
-        return grsn_argmax_i8(x, n);
+    const int8_t *weights = (const int8_t *)(memory->base[GRSN_IN_DATA] + node->p);
+    const int32_t *bias = (const int32_t *)(void *)(memory->base[GRSN_IN_DATA] + node->q);
+    const int32_t words = (int32_t)(((node->n << node->type) + 3u) / 4u);
+    for (int32_t i = 0; i < words; i++) {
+        acc[i] = bias[i];
     }
-    if (type == GRSN_INT16) {
-        return grsn_argmax_i16(x, n);
-    }
-    return grsn_argmax_i32(x, n);
-}
-
-/* ---- operations --------------------------------------------------------------------------- */
-
-static int32_t index_of(int32_t x, const grsn_node_t *node)
-{
-    return (node->flags & GRSN_CLIPPED ? grsn_clip(x, node->clip_lo, node->clip_hi) : x) + 128;
-}
-
-static void look_up(const grsn_node_t *node, const int16_t *table, const void *x, uint32_t type,
-                    int32_t *y)
-{
-    for (uint32_t i = 0; i < node->n; i++) {
-        int32_t value = grsn_load(x, type, node->start + i);
-        if (node->shift != 0) {
-            value = grsn_shr(value, node->shift);
-        }
-        y[i] = table[index_of(value, node)];
-    }
-}
-
-static void scale(const grsn_node_t *node, const void *x, uint32_t type, int32_t *y)
-{
-    const int32_t n = (int32_t)node->n, p = node->p, q = node->q;
-    const int32_t lo = node->clip_lo, hi = node->clip_hi;
-    if (type == GRSN_INT16) {
-        const int16_t *from = (const int16_t *)x + node->start;
-        EACH_CLIPPED(y, from[i] * p + q);
+    if (node->op == GRSN_COLUMNS) {
+        grsn_by_columns_i32(acc, weights, (int32_t)node->n, x, n);
+    } else if (node->op == GRSN_ROWS) {
+        grsn_by_rows_i32(acc, weights, (int32_t)node->n, x, n);
     } else {
-        const int32_t *from = (const int32_t *)x + node->start;
-        EACH_CLIPPED(y, from[i] * p + q);
+        add_events(memory, node, x, n, acc);
     }
 }
 
-static void shift(const grsn_node_t *node, const void *x, uint32_t type, int32_t *y)
+/* ---- operations of one operand, from node->start on ------------------------------------------ */
+
+/* The entry of a table that a number stands for: shifted, unless s is 0, and clipped. */
+static inline int32_t index_of(int32_t x, unsigned s, int32_t lo, int32_t hi)
 {
+    return grsn_clip(s != 0 ? grsn_shr(x, s) : x, lo, hi) + 128;
+}
+
+#define DEFINE_UNARY(type, suffix)                                                                \
+    static void unary_##suffix(const grsn_node_t *node, const type *x, const int16_t *table,      \
+                               int32_t *y)                                                        \
+    {                                                                                             \
+        const int32_t n = (int32_t)node->n, p = node->p, q = node->q;                             \
+        const int32_t lo = node->clip_lo, hi = node->clip_hi;                                     \
+        const unsigned s = node->shift;                                                           \
+        if (node->op == GRSN_SCALE) {                                                             \
+            EACH_CLIPPED(y, x[i] * p + q);                                                        \
+        } else if (node->op == GRSN_SHIFT) {                                                      \
+            EACH_CLIPPED(y, grsn_shr(x[i], s));                                                   \
+        } else {                                                                                  \
+            EACH(y, table[index_of(x[i], s, lo, hi)]);                                            \
+        }                                                                                         \
+    }
+
+DEFINE_UNARY(int16_t, i16)
+DEFINE_UNARY(int32_t, i32)
+
+/* ---- operations on vectors of the node's own length ------------------------------------------- */
+
+static void elementwise(const memory_t *memory, const grsn_node_t *node, int32_t *to)
+{
+    const int32_t *x = operand(memory, node, 0), *y = operand(memory, node, 1);
+    const int32_t *z = operand(memory, node, 2), *w = operand(memory, node, 3);
     const int32_t n = (int32_t)node->n, lo = node->clip_lo, hi = node->clip_hi;
     const unsigned s = node->shift;
-    if (type == GRSN_INT16) {
-        const int16_t *from = (const int16_t *)x + node->start;
-        EACH_CLIPPED(y, grsn_shr(from[i], s));
-    } else {
-        const int32_t *from = (const int32_t *)x + node->start;
-        EACH_CLIPPED(y, grsn_shr(from[i], s));
-    }
-}
-
-static void append(const grsn_node_t *node, const grsn_node_t *first, const grsn_node_t *second,
-                   uint8_t *to, const void *x, const void *y)
-{
-    if (to != x) {
-        copy(to, node->type, x, first->type, 0, first->n);
-    }
-    copy(to + ((size_t)first->n << node->type), node->type, y, second->type, 0, second->n);
-}
-
-/* Operations on int32 vectors of the node's own length. */
-static void elementwise(const memory_t *memory, const grsn_node_t *node, void *result)
-{
-    const int32_t *x = place(memory, node->args[0]), *y = place(memory, node->args[1]);
-    const int32_t *z = place(memory, node->args[2]), *w = place(memory, node->args[3]);
-    const int32_t n = (int32_t)node->n, lo = node->clip_lo, hi = node->clip_hi;
-    const unsigned s = node->shift;
-    int32_t *to = result;
-    int8_t *spikes = result;
+    int8_t *spikes = (int8_t *)to;
     switch (node->op) {
     case GRSN_ADD:
         EACH_CLIPPED(to, x[i] + y[i]);
@@ -194,11 +188,7 @@ static void elementwise(const memory_t *memory, const grsn_node_t *node, void *r
         EACH(to, y[i] + grsn_shr(z[i] * (x[i] - y[i]), s));
         break;
     case GRSN_GE:
-        if (node->type == GRSN_INT8) {
-            EACH(spikes, (int8_t)grsn_ge(x[i], y[i]));
-        } else {
-            EACH(to, grsn_ge(x[i], y[i]));
-        }
+        EACH(spikes, (int8_t)grsn_ge(x[i], y[i]));
         break;
     default: /* GRSN_RESET */
         EACH(to, x[i] - grsn_gate(y[i], grsn_ge(x[i], y[i])));
@@ -206,45 +196,42 @@ static void elementwise(const memory_t *memory, const grsn_node_t *node, void *r
     }
 }
 
+static void append(const grsn_node_t *node, const grsn_node_t *first, const grsn_node_t *second,
+                   void *to, const void *x, const void *y)
+{
+    uint8_t *behind = (uint8_t *)to + ((size_t)first->n << node->type);
+    if (to != x) {
+        copy(to, node->type, x, first->type, first->n);
+    }
+    copy(behind, node->type, y, second->type, second->n);
+}
+
 static void compute(const memory_t *memory, const grsn_node_t *node)
 {
     const grsn_node_t *first = memory->nodes + node->args[0];
-    const void *x = place(memory, node->args[0]);
-    void *y = memory->base[node->space] + node->at;
-    switch (node->op) {
-    case GRSN_EVENT:
-    case GRSN_GATE:
-    case GRSN_COLUMNS:
-    case GRSN_ROWS:
-        product(memory, node, first, y, x);
-        break;
-    case GRSN_MOVE:
-        copy(y, node->type, x, first->type, node->start, node->n);
-        break;
-    case GRSN_FILL: {
-        const int32_t n = (int32_t)node->n, value = grsn_load(x, first->type, 0);
-        int32_t *to = y;
-        EACH(to, value);
-        break;
-    }
-    case GRSN_APPEND:
-        append(node, first, memory->nodes + node->args[1], y, x, place(memory, node->args[1]));
-        break;
-    case GRSN_ARGMAX:
-        grsn_store(y, node->type, 0, argmax(x, first->type, (int32_t)first->n));
-        break;
-    case GRSN_SCALE:
-        scale(node, x, first->type, y);
-        break;
-    case GRSN_SHIFT:
-        shift(node, x, first->type, y);
-        break;
-    case GRSN_LUT:
-        look_up(node, (const int16_t *)(memory->base[GRSN_IN_DATA] + node->p), x, first->type, y);
-        break;
-    default:
+    const void *x = place(memory, first), *part = element(x, first->type, node->start);
+    void *y = place(memory, node);
+    if (node->op >= GRSN_ADD) {
         elementwise(memory, node, y);
-        break;
+    } else if (node->op >= GRSN_SCALE) {
+        const int16_t *table = (const int16_t *)(void *)(memory->base[GRSN_IN_DATA] + node->p);
+        if (first->type == GRSN_INT16) {
+            unary_i16(node, part, table, y);
+        } else {
+            unary_i32(node, part, table, y);
+        }
+    } else if (node->op <= GRSN_ROWS) {
+        product(memory, node, x, (int32_t)first->n, y);
+    } else if (node->op == GRSN_MOVE) {
+        copy(y, node->type, part, first->type, node->n);
+    } else if (node->op == GRSN_FILL) {
+        for (uint32_t i = 0; i < node->n; i++) {
+            ((int32_t *)y)[i] = *(const int32_t *)x;
+        }
+    } else if (node->op == GRSN_APPEND) {
+        append(node, first, memory->nodes + node->args[1], y, x, operand(memory, node, 1));
+    } else {
+        *(int32_t *)y = grsn_argmax_i32(x, (int32_t)first->n);
     }
 }
 
@@ -252,15 +239,13 @@ static void compute(const memory_t *memory, const grsn_node_t *node)
 
 static void take(const memory_t *memory, uint32_t inputs, const int32_t *observation)
 {
-    const uint8_t *image = memory->base[GRSN_IN_DATA];
-    for (uint32_t k = 0; k < inputs; k++) {
-        const grsn_node_t *node = memory->nodes + k;
+    const grsn_node_t *node = memory->nodes;
+    for (uint32_t k = 0; k < inputs; k++, node++) {
+        int32_t *to = place(memory, node);
         for (uint32_t i = 0; i < node->n; i++) {
-            const grsn_bounds_t range = grsn_bounds(image, node, i);
-            grsn_store(place(memory, k), node->type, i,
-                       grsn_clip(observation[i], range.lo, range.hi));
+            const grsn_bounds_t range = grsn_bounds(memory->base[GRSN_IN_DATA], node, i);
+            to[i] = grsn_clip(*observation++, range.lo, range.hi);
         }
-        observation += node->n;
     }
 }
 
@@ -271,22 +256,18 @@ void grsn_step(const grsn_model_t *model, void *state, void *scratch, const int3
     const grsn_u16_t *outputs = grsn_outputs(model->image);
     const memory_t memory = memory_of(model, state, scratch);
     take(&memory, header->inputs, observation);
-    for (uint32_t k = header->sources; k < header->nodes; k++) {
-        compute(&memory, memory.nodes + k);
+    for (const grsn_node_t *node = memory.nodes + header->sources;
+         node < memory.nodes + header->nodes; node++) {
+        compute(&memory, node);
     }
     for (uint32_t k = 0; k < header->outputs; k++) {
         const grsn_node_t *node = memory.nodes + outputs[k];
-        copy(action, GRSN_INT32, place(&memory, outputs[k]), node->type, 0, node->n);
+        copy(action, GRSN_INT32, place(&memory, node), node->type, node->n);
         action += node->n;
     }
 }
 
 /* ---- states ------------------------------------------------------------------------------- */
-
-static int32_t initial(const uint8_t *image, const grsn_node_t *node, uint32_t i)
-{
-    return node->flags & GRSN_UNIFORM ? node->p : grsn_load(image + node->p, node->type, i);
-}
 
 void grsn_reset(const grsn_model_t *model, void *state)
 {
@@ -295,7 +276,7 @@ void grsn_reset(const grsn_model_t *model, void *state)
     for (uint32_t k = 0; k < header->states; k++, node++) {
         for (uint32_t i = 0; i < node->n; i++) {
             grsn_store((uint8_t *)state + node->at, node->type, i,
-                       initial(model->image, node, i));
+                       grsn_initial(model->image, node, i));
         }
     }
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -75,11 +76,11 @@ class _Converter:
             for arg in instruction.args:
                 wanted.setdefault(arg, []).append(FORMS[instruction.op].reads)
         for state in self.program.states:
-            self.widths[state.name] = _best(holds(state.interval), wanted.get(state.name, []))
+            fitting = [w for w in FORMS["state"].writes if w in holds(state.interval)]
+            self.widths[state.name] = _best(fitting, wanted.get(state.name, []))
         for state_name, name in self.lowering.nexts().items():
             wanted.setdefault(name, []).append((self.widths[state_name],))
-        for node in self.program.inputs:
-            self.widths[node.name] = _best(holds(node.interval), wanted.get(node.name, []))
+        self.widths.update((node.name, 2) for node in self.program.inputs)
         for name, instruction in computed.items():
             possible = self._possible(instruction)
             self.widths[name] = _best(possible, wanted.get(name, []))
@@ -89,8 +90,8 @@ class _Converter:
         if instruction.op in ("event", "gate"):
             reach = [_reach(node, self.program) for node in instruction.nodes]
             return tuple(w for w in writes if all(r.within(*WIDTHS[w]) for r in reach))
-        if instruction.op in ("move", "append", "argmax"):
-            return holds(self.program[instruction.name.partition("#")[0]].interval)
+        if instruction.op == "move":
+            return tuple(w for w in writes if w in holds(self.program[instruction.name].interval))
         return writes
 
     # ---- operands ------------------------------------------------------------------------------
@@ -100,37 +101,37 @@ class _Converter:
         reads = FORMS[reader.op].reads
         source = self.program[name] if name in self._names else None
         stretched = reader.n if reader.op not in _LENGTHS_OF_THEIR_OWN else 0
+        short = source is not None and source.n == 1 and stretched > 1
         if source is not None and source.op == "const":
-            n = stretched if source.n == 1 and stretched else source.n
-            return self._constant(source, n, reads)
-        if source is not None and source.n == 1 and stretched > 1:
+            return self._typed(self._constant(source, stretched if short else source.n), reads)
+        if short:
+            name = self._typed(name, FORMS["fill"].reads)
             return self._made(f"{name}#fill{stretched}", "fill", stretched, name, 2)
+        return self._typed(name, reads)
+
+    def _typed(self, name: str, reads: tuple[int, ...]) -> str:
+        """``name`` in one of the types ``reads``."""
         if self.widths[name] in reads:
             return name
-        width = next(w for w in reads if w in self._holding(name))
+        width = max(reads)
         return self._made(f"{name}#int{8 << width}", "move", self._length(name), name, width)
 
-    @property
+    @cached_property
     def _names(self) -> set[str]:
         return {node.name for node in self.program}
 
     def _length(self, name: str) -> int:
-        return self.made[name].n if name in self.made else self.program[name].n
+        made = self.made.get(name) or self.constants.get(name)
+        return made.n if made else self.program[name].n
 
-    def _holding(self, name: str) -> tuple[int, ...]:
-        if name in self._names:
-            return holds(self.program[name].interval)
-        return tuple(w for w in WIDTHS if w >= self.widths[name])
-
-    def _constant(self, node: Node, n: int, reads: Iterable[int]) -> str:
-        width = next(w for w in reads if w in holds(node.interval))
-        name = f"{node.name}#{n}int{8 << width}"
+    def _constant(self, node: Node, n: int) -> str:
+        name = f"{node.name}#{n}"
         if name not in self.constants:
             value = np.broadcast_to(node.attrs["value"], (n,))
             self.constants[name] = Instruction(
                 name, "const", n, (), (node,), arrays={"value": value}
             )
-            self.widths[name] = width
+            self.widths[name] = 2
         return name
 
     def _made(self, name: str, op: str, n: int, source: str, width: int) -> str:
@@ -158,7 +159,7 @@ class _Converter:
     def _kept(self, name: str, width: int) -> str:
         node = self.program[name]
         if node.op == "const":
-            return self._constant(node, node.n, (0, 1, 2))
+            return self._constant(node, node.n)
         if node.op == "state":
             return self._made(f"{name}#old{8 << width}", "move", node.n, name, width)
         return name
@@ -173,6 +174,6 @@ def _reach(node: Node, program: Program) -> Interval:
     return OPS[node.op].accumulator(node.attrs, [program[arg].interval for arg in node.args])
 
 
-def _best(possible: tuple[int, ...], wanted: list[tuple[int, ...]]) -> int:
+def _best(possible: Sequence[int], wanted: list[tuple[int, ...]]) -> int:
     """The type that most readers take; the narrowest of those."""
     return max(possible, key=lambda width: (sum(width in reads for reads in wanted), -width))

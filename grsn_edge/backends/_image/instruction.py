@@ -18,7 +18,7 @@ WIDTHS: Mapping[int, tuple[int, int]] = MappingProxyType(
 )
 """Storage types by the logarithm of their bytes, with their ranges."""
 
-_ANY, _WIDE, _INT32, _INT8 = (0, 1, 2), (1, 2), (2,), (0,)
+_ANY, _WIDE, _NARROW, _INT32, _INT8 = (0, 1, 2), (1, 2), (0, 2), (2,), (0,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,17 @@ class Form:
 
 FORMS: Mapping[str, Form] = MappingProxyType(
     {
-        "input": Form((), _ANY),
-        "state": Form((), _ANY),
-        "const": Form((), _ANY),
+        "input": Form((), _INT32),
+        "state": Form((), _NARROW),
+        "const": Form((), _INT32),
         "event": Form(_INT8, _WIDE),
-        "gate": Form(_INT8, _WIDE),
-        "columns": Form(_ANY, _INT32),
-        "rows": Form(_ANY, _INT32),
-        "move": Form(_ANY, _ANY),
-        "fill": Form(_ANY, _INT32),
-        "append": Form(_ANY, _ANY),
-        "argmax": Form(_ANY, _ANY),
+        "gate": Form(_INT8, _INT32),
+        "columns": Form(_INT32, _INT32),
+        "rows": Form(_INT32, _INT32),
+        "move": Form(_ANY, _NARROW),
+        "fill": Form(_INT32, _INT32),
+        "append": Form(_ANY, _INT32),
+        "argmax": Form(_INT32, _INT32),
         "scale": Form(_WIDE, _INT32, clips=True),
         "shift": Form(_WIDE, _INT32, clips=True),
         "lut": Form(_WIDE, _INT32, clips=True),
@@ -52,7 +52,7 @@ FORMS: Mapping[str, Form] = MappingProxyType(
         "mul_shr": Form(_INT32, _INT32, clips=True),
         "mac_shr": Form(_INT32, _INT32),
         "blend": Form(_INT32, _INT32),
-        "ge": Form(_INT32, (0, 2)),
+        "ge": Form(_INT32, _INT8),
         "reset": Form(_INT32, _INT32),
     }
 )

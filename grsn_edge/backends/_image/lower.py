@@ -21,6 +21,7 @@ __all__ = ["FEW_ROWS", "Lowering", "lower"]
 FEW_ROWS = 8
 """Below this a product is computed row by row."""
 _MAX_ROWS, _MAX_WEIGHTS = 1 << 16, 1 << 22
+_TABLE = (-128, 127)
 _UNARY = frozenset({"scale", "shift", "lut", "move"})  # they read from `start` on
 
 
@@ -193,10 +194,11 @@ class Lowering:
 
     def _lut(self, node: Node) -> Instruction:
         (x,) = self._args(node)
-        nodes, shift, clip = [node], 0, None
+        nodes, shift, clip = [node], 0, _TABLE
         if x.op == "clip" and self._only_reader(x):
             nodes.insert(0, x)
-            clip = (int(x.attrs["lo"]), int(x.attrs["hi"]))
+            lo, hi = (int(np.clip(x.attrs[key], *_TABLE)) for key in ("lo", "hi"))
+            clip = (lo, hi)
             (x,) = self._args(x)
         if x.op == "shr" and self._only_reader(x):
             nodes.insert(0, x)

@@ -13,6 +13,7 @@ __all__ = ["DATA", "SCRATCH", "STATE", "Address", "Placement", "place"]
 DATA, STATE, SCRATCH = 0, 1, 2
 """Spaces: the image, the state, scratch memory."""
 
+_SPIKES = frozenset({"event", "gate"})
 _SOURCES = frozenset({"input", "state", "const"})
 
 
@@ -147,7 +148,7 @@ class _Placer:
 
     def _workspace(self) -> int:
         """Room for the indices of the spikes, and for an action in the self-test."""
-        sizes = [2 * self._rounded(i.args[0]) for i in self.instructions if i.op == "event"]
+        sizes = [2 * self._rounded(i.args[0]) for i in self.instructions if i.op in _SPIKES]
         actions = sum(self.by_name[name].n for name in self.typed.outputs)
         return max([4 * actions, *sizes])
 
