@@ -7,7 +7,6 @@
 #ifndef GRSN_NATIVE_H
 #define GRSN_NATIVE_H
 
-#define PY_SSIZE_T_CLEAN
 #ifndef Py_LIMITED_API
 #define Py_LIMITED_API 0x030A0000
 #endif
@@ -68,6 +67,7 @@ typedef struct {
 int native_add_model(PyObject *module);
 int native_add_stream(PyObject *module);
 int native_add_batch(PyObject *module);
+int native_add_supervisor(PyObject *module);
 
 /* The state of the module that defined `type`; never NULL for a type of this module. */
 native_module_t *native_of(PyTypeObject *type);

@@ -43,8 +43,13 @@ def backend(name: str) -> Backend:
     module = importlib.import_module(f"{__name__}.{name}{_SUFFIX}")
     (found,) = (
         member
-        for _, member in inspect.getmembers(module, inspect.isclass)
+        for _, member in inspect.getmembers(module, _is_class)
         if issubclass(member, Backend) and member.__module__ == module.__name__
     )
     instance: Backend = found()
     return instance
+
+
+def _is_class(member: object) -> bool:
+    """A class; to ``inspect.isclass`` of Python 3.10, aliases such as ``list[int]`` are, too."""
+    return issubclass(type(member), type)
