@@ -8,7 +8,8 @@ With primes for the previous step; the soma takes the dendrite of the same step:
     ŝ  = s - θ o,  d̂ = d - γ o             soft reset of both
 
 There is no leak: the two compartments swing around each other, and that is the memory.  a_1 and
-a_2 are two numbers per layer, trained.  ``V o'`` is the paper's recurrent variant.
+a_2 are trained: two numbers per layer, as in the paper, or two per neuron, so that the layer holds
+many periods.  ``V o'`` is the paper's recurrent variant.
 
 Integers: both compartments of neuron ``i`` count in one unit, chosen as a LIF membrane's, and
 saturate at int16; nothing else bounds them.  The couplings are Q15.
@@ -55,6 +56,7 @@ class TcLif(Cell):
 
     Args:
         recurrent: whether the dendrites see the layer's last spikes.
+        shared: whether all neurons of the layer have the same a_1 and a_2.
         theta: threshold θ of the soma.
         gamma: what a spike takes from the dendrite.
     """
@@ -63,6 +65,7 @@ class TcLif(Cell):
     summary: ClassVar[str] = "two-compartment neuron: dendrite and soma, no leak"
 
     recurrent: bool = True
+    shared: bool = True
     theta: float = 1.0
     gamma: float = 0.5
 
@@ -79,12 +82,12 @@ class TcLif(Cell):
     # ---- float half --------------------------------------------------------------------------
 
     def init(self, rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
-        """Normal weights; both couplings 0.5, the paper's (0, 0)."""
+        """Normal weights; a_1 and a_2 are 0 where shared, as in the paper, else in [-1.4, 1.4]."""
         H = self.size
         params = {
             "w_in": rng.normal(0.0, 1.0 / np.sqrt(self.n_in), (H, self.n_in)),
             "b_in": rng.uniform(-0.5, 0.5, H),
-            "coupling": np.zeros(2),
+            "coupling": np.zeros((2, 1)) if self.shared else rng.uniform(-1.4, 1.4, (2, H)),
         }
         if self.recurrent:
             params["w_rec"] = rng.normal(0.0, 0.5 / np.sqrt(H), (H, H))
@@ -128,8 +131,8 @@ class TcLif(Cell):
         couplings = q.sigmoid(p["coupling"])
         unit = q.constant(plan["u_unit"], like=couplings)
         k = {
-            "from_soma.value": q.round(couplings[:1] * 2.0**15, 0, INT16_MAX),
-            "to_soma.value": q.round(couplings[1:] * 2.0**15, 0, INT16_MAX),
+            "from_soma.value": q.round(couplings[0] * 2.0**15, 0, INT16_MAX),
+            "to_soma.value": q.round(couplings[1] * 2.0**15, 0, INT16_MAX),
             "theta.value": q.round(self.theta / unit, 1, INT16_MAX),
             "gamma.value": q.round(self.gamma / unit, 0, INT16_MAX),
             **drive_integers(

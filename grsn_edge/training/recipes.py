@@ -215,6 +215,7 @@ _FOR_TASK: Mapping[str, Mapping[str, Any]] = {
 }
 _FOR_NETWORK: Mapping[str, Mapping[str, Any]] = {
     "lif": {"lr": 4e-3, "float_steps": 150 * 16384},
+    "lif-rate": {"lr": 4e-3, "float_steps": 150 * 16384},
     "gru": {"lr": 3e-3},
     "lstm": {"lr": 3e-3},
 }
