@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shlex
+import struct
 import subprocess
 import tempfile
 from functools import cache
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grsn_edge.backends._c.compiler import compiler
+from grsn_edge.backends._image import crc32c
 from grsn_edge.program import IntArray, Program
 
 FIRMWARE = Path(__file__).parents[1] / "firmware"
@@ -62,9 +64,9 @@ def library(*flags: str) -> ctypes.CDLL:
     return loaded
 
 
-def build(sources: list[Path], target: Path, *flags: str) -> None:
+def build(sources: list[Path], target: Path, *flags: str, include: Path = FIRMWARE) -> None:
     """Compile C, every warning an error."""
-    command = [*compiler(), *STRICT, *flags, f"-I{FIRMWARE / 'include'}", f"-I{FIRMWARE / 'src'}"]
+    command = [*compiler(), *STRICT, *flags, f"-I{include / 'include'}", f"-I{include / 'src'}"]
     command += [*map(os.fspath, sources), "-o", os.fspath(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{shlex.join(command)}\n{done.stderr}"
@@ -164,3 +166,24 @@ def save(program: Program, state: dict[str, IntArray]) -> bytes:
     return b"".join(
         state[node.name].astype(f"<i{_BYTES[node.dtype]}").tobytes() for node in program.states
     )
+
+
+def repaired(image: bytes) -> bytes:
+    """An image with the checksum of its content, so that the deeper checks see it."""
+    size = int.from_bytes(image[8:12], "little")
+    return image[: size - 4] + crc32c(image[: size - 4]).to_bytes(4, "little") + image[size:]
+
+
+def forged(image: bytes, offset: int, form: str, value: int) -> bytes:
+    """An image with one field overwritten and its checksum repaired."""
+    changed = bytearray(image)
+    struct.pack_into(f"<{form}", changed, offset, value)
+    return repaired(bytes(changed))
+
+
+def status(image: bytes, size: int | None = None, *, shift: int = 0) -> int:
+    """What ``grsn_open`` says of an image, of which ``size`` bytes are readable."""
+    memory = Aligned(bytes(shift) + image)
+    length = ctypes.c_size_t(len(image) if size is None else size)
+    address = ctypes.c_void_p(memory.address + shift)
+    return int(library().grsn_open(ctypes.byref(Model()), address, length))
