@@ -21,7 +21,7 @@ from grsn_edge.errors import GrsnEdgeError
 
 __all__ = ["main", "parser", "verbs"]
 
-_NOT_VERBS = {"main", "result", "progress"}
+_NOT_VERBS = {"main", "result", "progress", "times"}
 
 INTERRUPTED = 130
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from grsn_edge.cli.result import Result, columns
+from grsn_edge.cli.times import period_of, seconds
 from grsn_edge.errors import UsageError
 from grsn_edge.policy import load
 
@@ -16,8 +17,6 @@ SUMMARY = "measure what a step costs, on this host, a device or an emulated boar
 EXAMPLE = """grsn-edge profile models/cartpole-p.grsn --on m4 --task cartpole-p --period 10ms
   grsn-edge profile models/cartpole-p.grsn --on /dev/ttyACM0 --meter ppk2 --windows gpio
   grsn-edge profile compare out/profile/a out/profile/b"""
-
-_UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -95,33 +94,20 @@ def _plan(args: argparse.Namespace, period_s: float) -> Any:
     return Plan(
         steps=args.steps,
         warm_up=args.warm_up,
-        period_s=period_s if args.period == "policy" else _seconds(args.period),
+        period_s=period_of(args.period, period_s),
         windows="burst" if strict and args.windows == "auto" else args.windows,
-        window_s=max(10.1, _time(args.window)) if strict else _time(args.window),
+        window_s=max(10.1, seconds(args.window)) if strict else seconds(args.window),
         window_count=5 if strict else args.window_count,
-        idle_s=_time(args.idle),
+        idle_s=seconds(args.idle),
         mark_bit=args.mark_bit,
         rules=MLPERF_TINY if strict else CAREFUL,
     )
 
 
-def _seconds(text: str | None) -> float | None:
-    return None if text is None else _time(text)
-
-
-def _time(text: str) -> float:
-    number = text.rstrip("µmus")
-    unit = text[len(number) :] or "s"
-    try:
-        return float(number) * _UNITS[unit]
-    except (KeyError, ValueError):
-        raise UsageError(f"a time is written like 10ms, 500us or 1s, not '{text}'") from None
-
-
 def _options(pairs: list[str]) -> dict[str, Any]:
     from grsn_edge.cli.meter import parse_options
 
-    return parse_options(pairs)
+    return dict(parse_options(pairs))
 
 
 def _fresh(parent: Path, name: str) -> Path:

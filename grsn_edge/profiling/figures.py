@@ -57,7 +57,7 @@ def figures(
     }
     if run.energy is not None and run.recorded is not None:
         found["energy"] = _energy(run, run.energy)
-        found["power"] = _power(run.recorded)
+        found["power"] = _power(run.recorded, run.origin_s)
         found["battery"] = _battery(run, pack)
     found["warnings"] = _warnings(run, replayed)
     return found
@@ -146,8 +146,9 @@ def _energy(run: Run, energy: Energy) -> dict[str, Any]:
     found["valid"] = energy.is_valid
     found["windows_by"] = run.plan.windows
     steps, played = len(run.played.rows), run.played
-    per_step = energy.net_j or energy.gross_j
-    found["basis"] = "net" if energy.net_j else "gross"
+    has_net = energy.net_j is not None and energy.net_j.low > 0
+    per_step = energy.net_j if has_net else energy.gross_j
+    found["basis"] = "net" if has_net else "gross"
     found["per_inference_second_w"] = energy.power_w
     if per_step is not None and played.returns:
         whole = per_step.scaled(steps)
@@ -157,7 +158,7 @@ def _energy(run: Run, energy: Energy) -> dict[str, Any]:
     return found
 
 
-def _power(recorded: Recorded) -> dict[str, Any]:
+def _power(recorded: Recorded, origin_s: float) -> dict[str, Any]:
     whole = recorded.whole
     return {
         "duration_s": whole.duration_s,
@@ -165,7 +166,7 @@ def _power(recorded: Recorded) -> dict[str, Any]:
         "mean_w": whole.power_w,
         "samples": recorded.samples,
         "lost": recorded.lost,
-        "clock_offset_s": recorded.sync_s,
+        "begins_s": recorded.sync_s - origin_s,  # the meter's zero, on the axis of the steps
         "clock_error_s": recorded.sync_error_s,
         "fault": recorded.fault,
     }
@@ -195,6 +196,8 @@ def _warnings(run: Run, replayed: Replayed) -> list[str]:
     if run.energy is not None:
         found += [f"the energy is invalid: {reason}" for reason in run.energy.invalid]
         found += list(run.energy.notes)
+        if run.energy.net_j is not None and run.energy.net_j.low <= 0:
+            found.append("a step's energy above the power at rest cannot be told from zero")
     if run.recorded is not None:
         found += [
             f"meter: {w.text}" + (f" ({w.count} times)" if w.count > 1 else "")

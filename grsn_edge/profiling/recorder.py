@@ -92,6 +92,10 @@ class Recorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.finish()
+
+    def finish(self) -> None:
+        """Stop the meter; what was seen is final.  No error when it has stopped already."""
         self._stopping.set()
         self._thread.join()
         self.meter.stop()

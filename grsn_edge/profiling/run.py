@@ -11,6 +11,7 @@ The phases, and what each is for:
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -242,6 +243,7 @@ def run(
         interrupted = True
     if energies is None or recorder is None:
         return Run(plan, played, None, None, (), None, world.origin_s, interrupted)
+    recorder.finish()
     energy = energies.result(played, voltage_v)
     carried = replace(plan, windows=energies.mode)
     return Run(
@@ -256,16 +258,30 @@ def run(
     )
 
 
+def stream(
+    target: Target,
+    source: Source,
+    done: Callable[[int, StepRow], None],
+    *,
+    period_s: float | None = None,
+    steps: int | None = None,
+) -> None:
+    """Play without keeping anything: ``done(i, row)`` after each step, for ever or ``steps`` times.
+
+    A step that takes longer than its period skips the periods it ran into.
+    """
+    _pace(_World(target, source, time.perf_counter()), steps, period_s, done, None)
+
+
 def _pace(
     world: _World,
-    steps: int,
+    steps: int | None,
     period_s: float | None,
     done: Callable[[int, StepRow], None],
     into: Played | None,
 ) -> None:
-    """Play ``steps``; a step that takes longer than its period skips the periods it ran into."""
     release = time.perf_counter()
-    for i in range(steps):
+    for i in itertools.count() if steps is None else range(steps):
         now = time.perf_counter()
         if period_s is None:
             release = now

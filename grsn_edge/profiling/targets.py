@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from grsn_edge.backends import Act
 from grsn_edge.device import Device
+from grsn_edge.device.policy import DevicePolicy
 from grsn_edge.device.protocol import Counter
-from grsn_edge.errors import ModelMismatch, ObservationError
+from grsn_edge.errors import ModelMismatch
 from grsn_edge.policy import Policy
 from grsn_edge.profiling.latency import LatencyKind
 from grsn_edge.runtime import StreamingPolicy
@@ -45,15 +46,20 @@ class Target(ABC):
     details: Mapping[str, str]
     has_link: bool = False
     """Whether the host's time around a step is a round trip over a link."""
-    cost: int | None = None
-    """What the last step took by the device's own counter; None where the host's clock is it."""
-
+    running: StreamingPolicy
+    """The policy on the target."""
     step: Act
-    """Observation ``(n,)`` in units → action, as :attr:`StreamingPolicy.step`."""
+    """Observation ``(n,)`` in units → action: that of :attr:`running`."""
 
-    @abstractmethod
+    @property
+    def cost(self) -> int | None:
+        """What the last step took by the device's own counter; None where the host's clock is
+        it."""
+        return None
+
     def reset(self) -> None:
         """Begin an episode."""
+        self.running.reset()
 
     def burst(self, observations: FloatArray, until_s: float) -> int:
         """Step through ``(steps, n)``, again and again and as fast as it goes, until the host's
@@ -88,16 +94,13 @@ class HostTarget(Target):
 
     def __init__(self, policy: Policy, backend: str = "auto") -> None:
         self.policy = policy
-        self._running = StreamingPolicy(policy, backend)
-        self.step = self._running.step
-        self.name = f"host, backend {self._running.backend}"
-        self.details = {"backend": self._running.backend}
-
-    def reset(self) -> None:
-        self._running.reset()
+        self.running = StreamingPolicy(policy, backend)
+        self.step = self.running.step
+        self.name = f"host, backend {self.running.backend}"
+        self.details = {"backend": self.running.backend}
 
     def close(self) -> None:
-        self._running.close()
+        self.running.close()
 
 
 class DeviceTarget(Target):
@@ -115,14 +118,13 @@ class DeviceTarget(Target):
     has_link = True
 
     def __init__(self, device: Device, policy: Policy, emulated: str | None = None) -> None:
-        device.use(policy)
         self.policy, self._device = policy, device
+        self.running = DevicePolicy(device, policy)
+        self.step = self.running.step
         board = device.info().board
         self.kind, self.unit = _COUNTS[board.counter]
-        self.counter_hz = board.counter_hz
         self._counts = board.counter != Counter.NOTHING
         self.name = f"{board.name}, emulated by {emulated}" if emulated else board.name
-        self.step = self._step
         self.details = {
             "board": board.name,
             "firmware": board.library,
@@ -132,17 +134,10 @@ class DeviceTarget(Target):
             **({"emulator": emulated} if emulated else {}),
         }
 
-    def reset(self) -> None:
-        self._device.reset()
-
-    def _step(self, observation: npt.ArrayLike) -> Any:
-        code = self.policy.encoder.encode(observation)
-        if code.ndim != 1:
-            raise ObservationError("a device takes one observation at a time")
-        action = self.policy.decoder.decode(self._device.step(code))
-        if self._counts and self._device.last is not None:
-            self.cost = self._device.last.counts
-        return action
+    @property
+    def cost(self) -> int | None:
+        last = self._device.last
+        return last.counts if self._counts and last is not None else None
 
     def burst(self, observations: FloatArray, until_s: float) -> int:
         """On the device alone, from observations that it keeps: no link between the steps."""

@@ -49,6 +49,7 @@ def _histogram(axis: Any, one: Mapping[str, Any], colour: str) -> None:
     heights, _ = np.histogram(np.clip(inside, low, top), bins)
     axis.stairs(heights, bins, fill=True, color=colour, alpha=0.75)
     axis.set_yscale("log")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axis.set_ylim(0.6, max(10.0, 1.6 * float(heights.max(initial=1))))
     for name, key in (("p50", "p50"), ("p99", "p99"), ("p99.9", "p999")):
         if one[key] is not None and one[key] * factor <= top:

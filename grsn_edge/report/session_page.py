@@ -148,14 +148,16 @@ def _tiles(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
         found.append(_tile(value, unit, f"a step's median, {one['kind']}"))
     energy = figures["energy"]
     if energy:
-        best = energy["net_j"] or energy["gross_j"]
+        best = energy[f"{energy['basis']}_j"]
         word = "modelled" if energy["modelled"] else "measured"
-        basis = "above the power at rest" if energy["net_j"] else "everything the meter saw"
-        value = _digits(best["value"] * 1e6) if best else "–"
+        is_net = energy["basis"] == "net"
+        basis = "above the power at rest" if is_net else "everything the meter saw"
+        factor, unit = _joules(best["value"]) if best else (1.0, "")
+        value = _digits(best["value"] * factor) if best else "–"
         text = f"energy per step, {word}, {basis}"
         if energy["invalid"]:
             text = "invalid: " + text
-        found.append(_tile(value, "µJ", text, bad=bool(energy["invalid"])))
+        found.append(_tile(value, unit, text, bad=bool(energy["invalid"])))
     if figures["spikes"]:
         rate = 100 * figures["spikes"]["rate"]
         found.append(_tile(f"{rate:.1f}", "%", "of the neurons fire in a step"))
@@ -163,9 +165,18 @@ def _tiles(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
         misses = figures["pace"]["misses"]
         found.append(_tile(f"{misses:,}", "", "deadlines missed", bad=misses > 0))
     if figures["mean_return"] is not None:
-        text = f"mean return of {figures['episodes']} whole episodes"
+        n = figures["episodes"]
+        text = f"mean return of {n} whole episodes" if n > 1 else "return of one whole episode"
         found.append(_tile(f"{figures['mean_return']:.1f}".replace("-", "−"), "", text))
     return found
+
+
+def _joules(value: float) -> tuple[float, str]:
+    """A factor and a unit for an energy of this size."""
+    for factor, unit in ((1.0, "J"), (1e3, "mJ"), (1e6, "µJ")):
+        if abs(value) * factor >= 1:
+            return factor, unit
+    return 1e9, "nJ"
 
 
 def _tile(value: str, unit: str, text: str, *, bad: bool = False) -> dict[str, Any]:
@@ -243,10 +254,15 @@ def _energy_rows(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
         "per_return_j": f"per unit of return, {energy['basis']}",
     }
     rows = [_energy_row(names[k], energy[k], bad) for k in names if energy.get(k)]
+    if energy["meter_bound_j"] is not None:
+        factor, unit = _joules(energy["meter_bound_j"])
+        value = f"± {energy['meter_bound_j'] * factor:.4g} {unit}"
+        rows.append(
+            {"name": "of it the meter's bound", "value": value, "interval": "", "bad": False}
+        )
     plain_rows = (
         ("power while stepping", energy["power_w"], 1e3, "mW"),
         ("power at rest", energy["idle_w"], 1e3, "mW"),
-        ("the meter's bound, per step", energy["meter_bound_j"], 1e6, "µJ"),
     )
     rows += [
         {"name": name, "value": f"{value * f:.4g} {unit}", "interval": "", "bad": False}
@@ -272,9 +288,10 @@ def _energy_rows(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _energy_row(name: str, figure: Mapping[str, float], bad: bool) -> dict[str, Any]:
-    low, high = figure["low"] * 1e6, figure["high"] * 1e6
-    value = f"{figure['value'] * 1e6:.4g} µJ" + (" (invalid)" if bad else "")
-    return {"name": name, "value": value, "interval": f"{low:.4g} to {high:.4g} µJ", "bad": bad}
+    factor, unit = _joules(max(abs(figure["low"]), abs(figure["high"])))
+    low, high = figure["low"] * factor, figure["high"] * factor
+    value = f"{figure['value'] * factor:.4g} {unit}" + (" (invalid)" if bad else "")
+    return {"name": name, "value": value, "interval": f"{low:.4g} to {high:.4g} {unit}", "bad": bad}
 
 
 def _facts(result: Result) -> list[tuple[str, str]]:
