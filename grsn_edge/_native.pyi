@@ -95,3 +95,54 @@ class Batch:
         """Every row's state, one after the other."""
     def state_set(self, saved: bytes, /) -> None:
         """Take back what :meth:`state_get` gave; raises :class:`StateError`, changing nothing."""
+
+@final
+class Supervisor:
+    """The supervisor of ``firmware/include/grsn_supervisor.h``, whose functions these are; times in
+    microseconds modulo 2^32.
+
+    Args:
+        section: of :func:`grsn_edge.policy.supervisor_section`; empty for the default times and no
+            limits.
+        period_us: sampling period, where there is no section.
+        action_n: integers of the action.
+        now: the time.
+
+    Raises:
+        UsageError: the section cannot be, or is for another number of integers.
+    """
+
+    state: int
+    reaction: int
+    overrun_run: int
+    invalid_run: int
+    conditions: int
+    reasons: int
+    steps: int
+    input_us: int
+    overruns: int
+    invalid: int
+    holds: int
+    safes: int
+    clipped: int
+    slewed: int
+    longest_us: int
+    def __new__(cls, section: bytes, period_us: int, action_n: int, now: int = 0) -> Supervisor: ...
+    def report(self, conditions: int, /) -> None:
+        """Conditions hold from now on."""
+    def clear(self, conditions: int, /) -> None:
+        """They hold no longer."""
+    def arm(self, now: int, /) -> int:
+        """Ask for the policy to act; the state."""
+    def disarm(self, now: int, /) -> int:
+        """Ask for it to stop; the state."""
+    def update(self, now: int, /) -> int:
+        """Look at the clock; the state."""
+    def observation(self, now: int, quality: int, /) -> None:
+        """An observation came."""
+    def step(self, took_us: int, /) -> None:
+        """A policy step ended so long after it was due."""
+    def safe(self, action: npt.NDArray[Any], /) -> None:
+        """Write the safe action to int32 ``(action_n,)``."""
+    def output(self, wanted: npt.NDArray[Any] | None, action: npt.NDArray[Any], /) -> None:
+        """``action`` holds the last action and takes the next; both int32 ``(action_n,)``."""

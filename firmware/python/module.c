@@ -32,7 +32,7 @@ static int execute(PyObject *module)
         return -1;
     }
     if (native_add_model(module) < 0 || native_add_stream(module) < 0 ||
-        native_add_batch(module) < 0) {
+        native_add_batch(module) < 0 || native_add_supervisor(module) < 0) {
         return -1;
     }
     return 0;

@@ -31,8 +31,15 @@ OWN = ROOT / "firmware" / "python"
 INCLUDE = ROOT / "firmware" / "include"
 SOURCE = ROOT / "firmware" / "src"
 
-MACHINE = ("grsn_codec.c", "grsn_crc.c", "grsn_image.c", "grsn_proof.c", "grsn_vm.c")
-"""The virtual machine, in firmware/src."""
+MACHINE = (
+    "grsn_codec.c",
+    "grsn_crc.c",
+    "grsn_image.c",
+    "grsn_proof.c",
+    "grsn_supervisor.c",
+    "grsn_vm.c",
+)
+"""The virtual machine and the supervisor, in firmware/src."""
 
 STEP = "grsn_vm.c"
 """The part of it that is compiled again for processors with AVX2, and what it defines."""
