@@ -15,7 +15,7 @@ from grsn_edge.device.emulate_wire import Wire
 from grsn_edge.errors import DeviceError, UsageError
 from grsn_edge.policy import Policy
 
-__all__ = ["Emulated", "Machine", "emulatable", "emulate", "missing"]
+__all__ = ["Emulated", "Machine", "emulatable", "emulate", "emulator_missing", "missing"]
 
 
 class Machine(Protocol):
@@ -108,7 +108,7 @@ def missing(name: str) -> str | None:
     chosen = board(name)
     if not chosen.emulators:
         return "no emulator has this board"
-    reasons = [_missing(chosen, kind) for kind in chosen.emulators]
+    reasons = [emulator_missing(chosen, kind) for kind in chosen.emulators]
     tools = [why_not(chosen, tool) for tool in toolchains(chosen)]
     if None not in reasons:
         return "; or ".join(str(reason) for reason in reasons)
@@ -122,12 +122,13 @@ def _choose(chosen: Board, emulator: str) -> str:
         listed = ", ".join(chosen.emulators)
         raise UsageError(f"{chosen.name} is not emulated by '{emulator}', but by {listed}")
     wanted = tuple(chosen.emulators) if emulator == "auto" else (emulator,)
-    reasons = {kind: _missing(chosen, kind) for kind in wanted}
+    reasons = {kind: emulator_missing(chosen, kind) for kind in wanted}
     for kind, reason in reasons.items():
         if reason is None:
             return kind
     raise DeviceError("; or ".join(str(reason) for reason in reasons.values()))
 
 
-def _missing(chosen: Board, kind: str) -> str | None:
+def emulator_missing(chosen: Board, kind: str) -> str | None:
+    """Why this emulator of a board is not here, or None where it is."""
     return _KINDS[kind][0](chosen)

@@ -26,13 +26,17 @@ _OF_IMAGES = ("grsn_vm.c", "grsn_image.c", "grsn_proof.c", "grsn_store.c")
 
 
 def build_device(
-    policy: Policy | None = None, flags: Sequence[str] = (), defines: Sequence[str] = ()
+    policy: Policy | None = None,
+    flags: Sequence[str] = (),
+    defines: Sequence[str] = (),
+    command: Sequence[str] | None = None,
 ) -> Path:
     """Build ``grsn-device``, or take what an earlier call built from the same sources.
 
     Args:
         policy: compile this policy in, instead of the virtual machine.
         flags: more flags of the compiler, such as a sanitiser's.
+        command: another compiler than this machine's, for another processor.
         defines: macros of ``grsn_app.h``, such as ``GRSN_LINK_PAYLOAD=64``.
 
     Raises:
@@ -41,7 +45,8 @@ def build_device(
     """
     sources = build_sources(policy)
     macros = [f"-D{define}" for define in (*defines, *(["GRSN_APP_STORE=0"] if policy else []))]
-    line = [*compiler(), *_FLAGS, *flags, *macros, f"-I{firmware_folder() / 'include'}"]
+    line = [*(command or compiler()), *_FLAGS, *flags, *macros]
+    line.append(f"-I{firmware_folder() / 'include'}")
     line.append(f"-I{firmware_folder() / 'src'}")
     target = cache_folder() / "firmware" / f"grsn-device-{_key(line, sources)}"
     if not target.is_file():

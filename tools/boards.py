@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+"""Every emulated board, over its link, beside the NumPy reference: one hash for all.
+
+    python tools/boards.py                  all boards, emulators, engines, compilers: minutes
+    python tools/boards.py --short          pip-installed parts alone, few steps: under a minute
+    python tools/boards.py --out docs/boards.md   write the tables between the page's marks
+
+Episodes are played in gymnasium *through* the board; every return must equal the reference's, and
+the hash of all actions must be its hash.  Then builds by both compilers at four levels of
+optimisation, then other processors under qemu-user, one of them big-endian.  Exits with 1 where
+anything differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from grsn_edge.cli.result import columns
+from grsn_edge.device import Device
+from grsn_edge.device.boards import Board, board
+from grsn_edge.device.build import firmware, sizes, toolchains, why_not
+from grsn_edge.device.emulate import emulatable, emulate, emulator_missing
+from grsn_edge.device.linux_board import build_device
+from grsn_edge.device.played import Game, compared, played, reference
+from grsn_edge.errors import GrsnEdgeError
+from grsn_edge.policy import Policy, load
+from grsn_edge.tasks import task
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
+POLICIES = ("cartpole-p", "cartpole-v", "pendulum-p")
+MARKS = ("<!-- boards: begin -->", "<!-- boards: end -->")
+FIRST_SEED = 1000
+LEVELS = ("-O0", "-Os", "-O2", "-O3")
+PROCESSORS = {
+    "armhf": ("arm-linux-musleabihf", "qemu-arm"),
+    "aarch64": ("aarch64-linux-musl", "qemu-aarch64"),
+    "riscv64": ("riscv64-linux-musl", "qemu-riscv64"),
+    "mips (big-endian)": ("mips-linux-musleabihf", "qemu-mips"),
+    "s390x (big-endian)": ("s390x-linux-musl", "qemu-s390x"),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One board with one policy: what is printed, and whether it is right."""
+
+    cells: tuple[str, ...]
+    equal: bool
+
+
+HEAD = (
+    "board", "processor", "emulator", "engine", "actions", "mean", "worst", "counted",
+    "flash", "RAM", "stack used", "policy",
+)  # fmt: skip
+
+
+def rows_of(policy: Policy, wanted: Game, episodes: int, short: bool) -> Iterator[Row]:
+    """Every board that can be emulated here, on every emulator, with every engine."""
+    for name in emulatable():
+        chosen = board(name)
+        for kind in chosen.emulators:
+            if emulator_missing(chosen, kind) or (short and kind != "unicorn"):
+                continue
+            engines = ("vm", "generated") if chosen.engine == "vm" and not short else ()
+            for engine in engines or (chosen.engine,):
+                yield row_of(chosen, kind, engine, policy, wanted, episodes)
+
+
+def row_of(
+    chosen: Board, kind: str, engine: str, policy: Policy, wanted: Game, episodes: int
+) -> Row:
+    """Play there, and compare."""
+    compiled_in = policy if engine == "generated" else None
+    with (
+        emulate(chosen.name, kind, policy=compiled_in) as emulated,
+        Device.open(emulated.address, timeout=20.0) as device,
+    ):
+        status = None if compiled_in else device.load(policy)
+        game = played(device, policy, task(policy.provenance["task"]), episodes, FIRST_SEED)
+        stack = emulated.machine.stack_used()
+        held = sizes(emulated.elf)
+    equal = game.episodes == wanted.episodes and game.digest == wanted.digest
+    cells = (
+        chosen.name,
+        chosen.cpu,
+        kind,
+        engine,
+        game.digest + ("" if equal else " DIFFERS"),
+        f"{game.counts_mean:,.0f}",
+        f"{game.counts_most:,}",
+        emulated.machine.counter.split()[0],
+        f"{held.flash:,}",
+        f"{held.ram:,}",
+        f"{stack:,}" if stack is not None else "",
+        f"{status.size:,}" if status else "in flash",
+    )
+    return Row(cells, equal)
+
+
+def builds(policy: Policy, steps: int, short: bool) -> Iterator[Row]:
+    """One board per instruction set, by every compiler that is here, at every level."""
+    for name in ("m4",) if short else ("m0", "m4", "rv32"):
+        for tool in toolchains(board(name)):
+            if why_not(board(name), tool):
+                continue
+            for level in ("-Os", "-O3") if short else LEVELS:
+                elf = firmware(name, tool, level)
+                with emulate(name, elf=elf) as emulated, Device.open(emulated.address) as device:
+                    device.load(policy)
+                    report = compared(device, policy, steps)
+                cells = (name, tool, level, report.difference or report.digest)
+                yield Row(cells, report.difference is None)
+
+
+def processors(policy: Policy, steps: int) -> Iterator[Row]:
+    """The firmware as a process of another processor, under qemu-user."""
+    zig = [sys.executable, "-m", "ziglang", "cc"]
+    for name, (target, emulator) in PROCESSORS.items():
+        found = shutil.which(emulator) or shutil.which(f"{emulator}-static")
+        if found is None:
+            continue
+        program = build_device(command=(*zig, "-target", target, "-static", "-fno-sanitize=all"))
+        with Device.open(f"exec:{found} {program}", timeout=20.0) as device:
+            device.load(policy)
+            selftest = device.self_test()
+            report = compared(device, policy, steps)
+        right = report.difference is None and selftest == -1
+        cells = (name, target, "repeated" if selftest == -1 else f"differs at {selftest}")
+        yield Row((*cells, report.difference or report.digest), right)
+
+
+def versions() -> str:
+    """What made the numbers."""
+    parts = [f"Python {platform.python_version()}", f"grsn-edge {found_version('grsn-edge')}"]
+    parts += [f"{name} {found_version(name)}" for name in ("ziglang", "unicorn", "gymnasium")]
+    for command in ("qemu-system-arm", "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc", "avr-gcc"):
+        if shutil.which(command):
+            said = subprocess.run([command, "--version"], capture_output=True, text=True)
+            parts.append(said.stdout.splitlines()[0].strip())
+    return "; ".join(parts)
+
+
+def found_version(package: str) -> str:
+    """Of an installed package, or a dash."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "-"
+
+
+class Report:
+    """Prints tables as they are made, and keeps them for the page."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.wrong = 0
+
+    def text(self, line: str) -> None:
+        """A line on both."""
+        print(line, flush=True)
+        self.lines += [line, ""]
+
+    def table(self, head: tuple[str, ...], rows: Iterator[Row]) -> None:
+        """Aligned on the terminal, as Markdown on the page."""
+        kept = [head]
+        for row in rows:
+            kept.append(row.cells)
+            self.wrong += not row.equal
+            print("  ".join(row.cells), file=sys.stderr, flush=True)
+        print(columns(kept), flush=True)
+        bars = ["| " + " | ".join(cells) + " |" for cells in kept]
+        self.lines += [bars[0], "|" + "---|" * len(head), *bars[1:], ""]
+
+
+def main() -> int:
+    """Parse, run, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--short", action="store_true", help="boards that pip alone brings")
+    parser.add_argument("--episodes", type=int, default=5, help="of each policy (default 5)")
+    parser.add_argument("--out", type=Path, help="Markdown page to write the tables into")
+    args = parser.parse_args()
+    begun, report = time.time(), Report()
+    for name in POLICIES[: 1 if args.short else None]:
+        episodes, steps = (1, 200) if args.short else (args.episodes, 2000)
+        policy = load(MODELS / f"{name}.grsn")
+        wanted = reference(policy, task(name), episodes, FIRST_SEED)
+        returns = ", ".join(f"{e.ret:.1f}" for e in wanted.episodes)
+        report.text(f"### `{name}`: reference {wanted.digest}, returns {returns}")
+        report.table(HEAD, rows_of(policy, wanted, episodes, args.short))
+    policy = load(MODELS / f"{POLICIES[0]}.grsn")
+    report.text(f"### Compilers: `{POLICIES[0]}` in lockstep with the reference, {steps} steps")
+    report.table(("board", "compiler", "level", "actions"), builds(policy, steps, args.short))
+    if not args.short:
+        report.text(f"### Other processors, under qemu-user, {steps} steps")
+        head = ("processor", "target", "golden vectors", "actions")
+        report.table(head, processors(policy, steps))
+    report.text(f"{versions()}. {time.time() - begun:.0f} s on {platform.machine()}.")
+    if args.out:
+        write(args.out, report.lines)
+    print("all equal" if not report.wrong else f"{report.wrong} DIFFER", flush=True)
+    return 1 if report.wrong else 0
+
+
+def write(page: Path, lines: list[str]) -> None:
+    """Replace what is between the marks."""
+    text = page.read_text(encoding="utf-8")
+    before, _, rest = text.partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    body = "\n".join(lines)
+    page.write_text(f"{before}{MARKS[0]}\n\n{body}\n{MARKS[1]}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except GrsnEdgeError as error:
+        sys.exit(f"boards: {error}")
