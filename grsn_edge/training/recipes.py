@@ -169,7 +169,7 @@ _NETWORKS: Mapping[str, Callable[[int, int], tuple[Cell, ...]]] = {
     "gru": _one("gru"),
     "lstm": _one("lstm"),
     "rlif": _one("rlif"),
-    "tc-lif": _one("tc_lif"),
+    "tc-lif": _one("tc_lif", theta=0.5, gamma=0.25, shared=False),
     "elm": _one("elm"),
     "pmsn": _one("pmsn"),
     "mf-psn": _mf_psn,
@@ -216,6 +216,7 @@ _FOR_TASK: Mapping[str, Mapping[str, Any]] = {
 _FOR_NETWORK: Mapping[str, Mapping[str, Any]] = {
     "lif": {"lr": 4e-3, "float_steps": 150 * 16384},
     "lif-rate": {"lr": 4e-3, "float_steps": 150 * 16384},
+    "tc-lif": {"lr": 3e-3},
     "gru": {"lr": 3e-3},
     "lstm": {"lr": 3e-3},
 }

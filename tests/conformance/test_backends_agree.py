@@ -9,7 +9,7 @@ import pytest
 
 from grsn_edge.backends import backend, backend_names
 from grsn_edge.conformance import compare, random_graph, random_program, random_programs
-from grsn_edge.conformance.random_programs import HIDDEN, RandomProgram
+from grsn_edge.conformance.random_programs import HIDDEN, READOUTS, RandomProgram
 from grsn_edge.errors import BackendUnavailable
 from grsn_edge.program import Program
 
@@ -37,7 +37,7 @@ def test_the_draws_hold_every_cell_the_extreme_weights_and_sizes_from_1_to_256()
         [n.attrs["weight"].ravel() for d in drawn for n in d.program if n.op == "matvec"]
     )
     sizes = {n.n for d in drawn for n in d.program.states}
-    assert all(any(kind in d.label for d in drawn) for kind in HIDDEN)
+    assert all(any(kind in d.label for d in drawn) for kind in (*HIDDEN, *READOUTS))
     assert (weights.min(), weights.max()) == (-128, 127)
     assert min(sizes) == 1
     assert max(sizes) >= 256

@@ -11,9 +11,9 @@ import pytest
 
 from grsn_edge.backends import backend, backend_names
 from grsn_edge.conformance import compare, random_program
-from grsn_edge.conformance.random_programs import HIDDEN
+from grsn_edge.conformance.random_programs import HIDDEN, READOUTS
 from grsn_edge.errors import UsageError
-from grsn_edge.neurons import Cell, Plan, Signal, cell, cell_kinds, register
+from grsn_edge.neurons import Cell, Plan, Signal, _shipped, cell, cell_kinds, register
 from grsn_edge.neurons.base import INT16_MAX, Record, exact
 from grsn_edge.neurons.quantise import NumpyQuantiser
 from grsn_edge.policy import Network, assemble
@@ -22,7 +22,7 @@ from grsn_edge.program import step
 USABLE = [name for name in backend_names() if backend(name).unavailable() is None]
 
 
-@pytest.mark.parametrize("kind", HIDDEN)
+@pytest.mark.parametrize("kind", [*HIDDEN, *READOUTS])
 def test_a_batched_sequence_is_its_streams_step_by_step_with_resets_in_the_middle(
     kind: str,
 ) -> None:
@@ -45,6 +45,11 @@ def test_a_batched_sequence_is_its_streams_step_by_step_with_resets_in_the_middl
             assert np.array_equal(outputs["action"][i], alone["action"])
             for name, value in singles[i].items():
                 assert np.array_equal(batched[name][i], value), (t, i, name)
+
+
+def test_every_shipped_cell_is_drawn() -> None:
+    drawn = {kind.partition("-")[0] for kind in (*HIDDEN, *READOUTS)}
+    assert set(_shipped()) == drawn | {"readout"}
 
 
 def test_grsn_hands_on_membrane_current_and_spikes() -> None:

@@ -37,7 +37,12 @@ def quantised(net: Network, seed: int = 0) -> QuantisedActor:
     return QuantisedActor(net, params, plan_network(net, params, SIGNAL, records), SIGNAL)
 
 
-@pytest.mark.parametrize("kinds", [("grsn",), ("lif", "grsn"), ("frames", "dense", "dense")])
+CELLS = (("gru",), ("lstm",), ("elm",), ("rlif",), ("tc_lif",), ("mf_psn", "mf_psn"), ("pmsn",))
+
+
+@pytest.mark.parametrize(
+    "kinds", [("grsn",), ("lif", "grsn"), ("frames", "dense", "dense"), *CELLS]
+)
 def test_a_batched_sequence_gives_the_integers_of_the_reference_with_resets(kinds) -> None:
     actor = quantised(network(*kinds))
     program = assemble_cells(actor.network, actor.plans, actor.integers(), SIGNAL.hi)
@@ -68,7 +73,7 @@ def test_a_batched_sequence_gives_the_integers_of_the_reference_with_resets(kind
         assert np.array_equal(found[name], value), name
 
 
-@pytest.mark.parametrize("kinds", [("grsn",), ("grsn", "lif"), ("frames", "dense")])
+@pytest.mark.parametrize("kinds", [("grsn",), ("grsn", "lif"), ("frames", "dense"), *CELLS])
 def test_gradients_reach_every_parameter_and_a_descent_step_lowers_the_loss(kinds) -> None:
     actor = quantised(network(*kinds))
     x = torch.from_numpy(np.random.default_rng(2).uniform(-1, 1, (20, 16, 3)))
