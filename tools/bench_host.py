@@ -25,10 +25,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "firmware" / "python"))
+
+import native_build
 import numpy as np
 from bench.opponents import (
     compiled_torch_net,
@@ -48,8 +52,6 @@ HIDDEN, INPUTS, ACTIONS, BATCH = 64, 8, 2, 64
 RATES = (0.05, 0.10, 0.20)
 LOOP_STEPS = 1_000_000
 BENCH = Path(__file__).parent / "bench"
-FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"
-MACHINE = ("grsn_crc.c", "grsn_image.c", "grsn_proof.c", "grsn_vm.c")
 
 Timed = Callable[[], float]
 """Runs a batch of steps; seconds per step."""
@@ -176,22 +178,27 @@ def kernels(measured: Mapping[float, Measured], folder: Path) -> dict[str, Timed
         program = _compile(place, flags, [BENCH / "step_loop.c", place / "policy.c"])
         label = f"generated C, {100 * m.rate:.0f} % firing"
         candidates[label] = _timed_program([program, codes])
-        label = f"virtual machine, {100 * m.rate:.0f} % firing"
-        candidates[label] = _timed_program(_machine(place, m))
+        if backend("native").unavailable() is None:
+            label = f"virtual machine, {100 * m.rate:.0f} % firing"
+            candidates[label] = _timed_program(_machine(place, m))
     fast = _compile(folder, ["-O3", "-march=native", "-ffast-math"], [BENCH / "gru_float.c"])
     candidates["plain C float GRU, fast-math"] = _timed_program([fast])
     return candidates
 
 
 def _machine(place: Path, m: Measured) -> list[Path]:
-    """The virtual machine in a C loop, with its image and codes: a command."""
+    """The virtual machine as the wheels have it, in a C loop, with its image and codes."""
+    from grsn_edge._native import LOWERING
+
     files = backend("native").export(m.policy, ExportOptions())
     image, codes = place / "policy.grsi", place / "codes32"
     image.write_bytes(files[image.name])
     codes.write_bytes(m.policy.encoder.encode(m.observations).astype(np.int32).tobytes())
-    sources = [FIRMWARE / "src" / name for name in MACHINE]
-    flags = ["-O3", "-march=native", f"-DN_INPUTS={INPUTS}", f"-I{FIRMWARE / 'include'}"]
-    program = _compile(place, flags, [BENCH / "vm_loop.c", *sources], "vm_loop")
+    sources = [native_build.SOURCE / name for name in native_build.MACHINE]
+    flags = [*native_build.FLAGS, *(native_build.AVX2 if LOWERING == "avx2" else ())]
+    flags += [f"-DN_INPUTS={INPUTS}", f"-I{native_build.INCLUDE}"]
+    zig = (sys.executable, "-m", "ziglang", "cc") if find_spec("ziglang") else compiler()
+    program = _compile(place, flags, [BENCH / "vm_loop.c", *sources], "vm_loop", zig)
     return [program, image, codes]
 
 
@@ -263,9 +270,21 @@ def _timed(step: Callable[[np.ndarray], object], observations: np.ndarray, calls
     return run
 
 
-def _compile(folder: Path, flags: list[str], files: list[Path], name: str = "timed") -> Path:
+def _compile(
+    folder: Path,
+    flags: list[str],
+    files: list[Path],
+    name: str = "timed",
+    command: tuple[str, ...] = (),
+) -> Path:
     target = folder / name
-    line = [*compiler(), "-std=c99", f"-DN_STEPS={LOOP_STEPS}", *flags, *map(str, files)]
+    line = [
+        *(command or compiler()),
+        "-std=c99",
+        f"-DN_STEPS={LOOP_STEPS}",
+        *flags,
+        *map(str, files),
+    ]
     subprocess.run([*line, "-lm", "-o", str(target)], cwd=folder, check=True)
     return target
 
