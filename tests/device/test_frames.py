@@ -1,4 +1,4 @@
-"""Frames: the literal examples of docs/SPEC.md §10, and that nothing on the line confuses a reader."""
+"""Frames: the literal examples of docs/SPEC.md §10; nothing on the line confuses a reader."""
 
 from __future__ import annotations
 
