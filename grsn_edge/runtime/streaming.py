@@ -178,14 +178,18 @@ class StreamingPolicy:
     ) -> None:
         self.close()
 
-    def _step(self, observation: npt.ArrayLike) -> Any:
+    def step_integers(self, observation: npt.ArrayLike) -> IntArray:
+        """As :attr:`step`, but the integers of the program's action, int64 ``(m,)``, undecoded."""
         code = self.policy.encoder.encode(observation)
         if code.ndim != 1:
             raise ObservationError(
                 f"one step takes one observation of {code.shape[-1]} channels, "
                 f"not the shape {code.shape}"
             )
-        return self.policy.decoder.decode(self._runner.step({OBSERVATION: code})[ACTION])
+        return self._runner.step({OBSERVATION: code})[ACTION]
+
+    def _step(self, observation: npt.ArrayLike) -> Any:
+        return self.policy.decoder.decode(self.step_integers(observation))
 
     def _step_into(self, observation: npt.ArrayLike, action: npt.NDArray[Any]) -> None:
         check_action(self.policy, action, ())
