@@ -10,14 +10,46 @@
 
 #include <stdint.h>
 
+/* An integer of at least 16 bits that is cheap to compute with, for values proven to fit 16 bits;
+ * and an index into a vector or matrix. */
+#if defined(__AVR__)
+typedef int16_t grsn_fast16;
+typedef int16_t grsn_index;
+#else
+typedef int32_t grsn_fast16;
+typedef int32_t grsn_index;
+#endif
+
+/* Constant tables stay in flash where RAM and flash are different address spaces (AVR: GNU C only,
+ * -std=gnu99); elsewhere this says nothing. */
+#ifndef GRSN_FLASH
+#if defined(__FLASH)
+#define GRSN_FLASH __flash
+#else
+#define GRSN_FLASH
+#endif
+#endif
+
 /* C99 leaves the right shift of negative numbers to the compiler.  Every compiler in use shifts
  * arithmetically; one that does not is refused here rather than believed. */
 typedef char grsn_needs_arithmetic_right_shift[(((int32_t)-3) >> 1) == -2 ? 1 : -1];
 
+/* What remains of shr where 2^(s-1) is already in x: floor(x / 2^s).  1 <= s <= 30. */
+static inline int32_t grsn_asr(int32_t x, unsigned s)
+{
+#if defined(__AVR__) /* shifts by one bit at a time: take whole bytes first */
+    if (s > 12 && s < 16) {
+        const int32_t upper = (int32_t)(int16_t)(x >> 16) * ((int16_t)1 << (16u - s));
+        return upper | (int32_t)((uint16_t)x >> s);
+    }
+#endif
+    return x >> s;
+}
+
 /* shr: floor((x + 2^(s-1)) / 2^s), round half up.  1 <= s <= 30; x + 2^(s-1) fits int32. */
 static inline int32_t grsn_shr(int32_t x, unsigned s)
 {
-    return (x + ((int32_t)1 << (s - 1u))) >> s;
+    return grsn_asr(x + ((int32_t)1 << (s - 1u)), s);
 }
 
 /* One half of clip: the larger, the smaller of two numbers. */
@@ -47,6 +79,42 @@ static inline int32_t grsn_gate(int32_t x, int32_t spike)
 static inline int32_t grsn_ge(int32_t x, int32_t y)
 {
     return (int32_t)(x >= y);
+}
+
+/* The same for values and results that are proven to fit 16 bits: cheaper where int has 16. */
+static inline grsn_fast16 grsn_asr_16(grsn_fast16 x, unsigned s)
+{
+    return (grsn_fast16)(x >> s);
+}
+
+static inline grsn_fast16 grsn_shr_16(grsn_fast16 x, unsigned s)
+{
+    return grsn_asr_16((grsn_fast16)(x + (grsn_fast16)((grsn_fast16)1 << (s - 1u))), s);
+}
+
+static inline grsn_fast16 grsn_max_16(grsn_fast16 x, grsn_fast16 lo)
+{
+    return x > lo ? x : lo;
+}
+
+static inline grsn_fast16 grsn_min_16(grsn_fast16 x, grsn_fast16 hi)
+{
+    return x < hi ? x : hi;
+}
+
+static inline grsn_fast16 grsn_clip_16(grsn_fast16 x, grsn_fast16 lo, grsn_fast16 hi)
+{
+    return grsn_min_16(grsn_max_16(x, lo), hi);
+}
+
+static inline grsn_fast16 grsn_gate_16(grsn_fast16 x, grsn_fast16 spike)
+{
+    return (grsn_fast16)(x & -spike);
+}
+
+static inline grsn_fast16 grsn_ge_16(grsn_fast16 x, grsn_fast16 y)
+{
+    return (grsn_fast16)(x >= y);
 }
 
 /* argmax: index of the largest of n >= 1 values, the lowest index on ties; one for each storage. */

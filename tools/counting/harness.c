@@ -37,6 +37,8 @@ static void finish(void)
 
 #define CODE(i) (int8_t) pgm_read_byte(&codes[i])
 #define STACK_BOTTOM (&__heap_start)
+static uint32_t ticks;
+
 #define CLOCKED(call)                                                                              \
     do {                                                                                           \
         TCCR1B = 0;                                                                                \
@@ -44,9 +46,10 @@ static void finish(void)
         TIFR1 = 1 << TOV1;                                                                         \
         TCCR1B = CLOCK_SELECT;                                                                     \
         call;                                                                                      \
-        TCCR1B = 0;                                                                                \
+        ticks = TCNT1; /* still running: some simulators forget the count of a stopped timer */    \
+        ticks += (TIFR1 & (1 << TOV1)) != 0 ? 65536ul : 0ul;                                       \
     } while (0)
-#define TICKS ((uint32_t)TCNT1 + ((TIFR1 & (1 << TOV1)) != 0 ? 65536ul : 0ul))
+#define TICKS ticks
 
 #elif defined(__riscv)
 

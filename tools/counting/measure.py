@@ -252,7 +252,7 @@ def _sizes(folder: Path) -> tuple[int, int, int]:
             size, name = section["sh_size"], section.name
             if name.startswith(".text") and "reset" not in name:
                 code += size
-            if name.startswith((".rodata", ".progmem")) or name.startswith(".data"):
+            if name.startswith((".rodata", ".progmem", ".data")):
                 constants += size
         table = elf.get_section_by_name(".symtab")
         for symbol in table.iter_symbols():

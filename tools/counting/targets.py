@@ -6,7 +6,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 
-__all__ = ["TARGETS", "Target", "ZIG", "why_not"]
+__all__ = ["TARGETS", "ZIG", "Target", "why_not"]
 
 ZIG = (sys.executable, "-m", "ziglang", "cc")
 

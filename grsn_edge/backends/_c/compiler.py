@@ -20,7 +20,7 @@ from pathlib import Path
 
 from grsn_edge.errors import BackendUnavailable, CompileError
 
-__all__ = ["cache_folder", "compiler", "headers", "load", "why_not"]
+__all__ = ["cache_folder", "compiler", "header_texts", "headers", "load", "why_not"]
 
 FLAGS = (
     "-std=c99",
@@ -35,7 +35,7 @@ FLAGS = (
     "-Wsign-conversion",
     "-Werror",
 )
-_HEADERS = ("grsn_primitives.h", "grsn_kernels.h")
+_HEADERS = ("grsn_primitives.h", "grsn_kernels.h", "grsn_lanes.h")
 _ADVICE = "install gcc or clang, set CC, or install grsn-edge[cc]"
 
 
@@ -46,6 +46,18 @@ def headers() -> Path:
         if (folder / _HEADERS[0]).is_file():
             return folder
     raise BackendUnavailable("the C headers of grsn-edge are missing; install the package again")
+
+
+@cache
+def header_texts() -> Mapping[str, str]:
+    """Every header that generated C includes, by name: those of ``headers()``, and the kernels.
+
+    A header of ``kernels/`` is included by a path from ``headers()``, and has a name of its own.
+    """
+    folder = headers()
+    files = [folder / name for name in _HEADERS]
+    files += sorted((folder.parent / "kernels").glob("*/*.h"))
+    return {file.name: file.read_text(encoding="utf-8") for file in files}
 
 
 @cache
@@ -108,11 +120,10 @@ def load(sources: Mapping[str, str]) -> ctypes.PyDLL:
     """
     command = compiler()
     flags = (*FLAGS, *_native_flags(command))
-    texts = {name: (headers() / name).read_text(encoding="utf-8") for name in _HEADERS}
     key = hashlib.sha256()
     for part in (*command, _identity(command), *flags, _processor()):
         key.update(part.encode() + b"\0")
-    for name, text in sorted({**texts, **sources}.items()):
+    for name, text in sorted({**header_texts(), **sources}.items()):
         key.update(f"{name}\0{text}\0".encode())
     folder = cache_folder() / f"policy-{key.hexdigest()[:32]}"
     kept = _kept(folder)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from grsn_edge.backends._c.compiler import headers
+from grsn_edge.backends._c.compiler import header_texts
 from grsn_edge.backends._c.emit import CSource, emit
 from grsn_edge.backends._c.host import act_header, act_source
 from grsn_edge.backends._c.spelling import numbers
@@ -40,8 +41,8 @@ def export(policy: Policy, *, with_encoder: bool) -> Mapping[str, bytes]:
         "CMakeLists.txt": _cmake(with_encoder),
         "policy.json": description(policy) + "\n",
     }
-    for name in ("grsn_primitives.h", "grsn_kernels.h"):
-        files[name] = (headers() / name).read_text(encoding="utf-8")
+    for name, text in header_texts().items():
+        files[name] = re.sub(r'"\.\./(kernels/)?\w+/', '"', text)  # all in one folder
     if with_encoder:
         files |= {"policy_act.h": act_header(policy), "policy_act.c": act_source(policy)}
     return {name: text.encode() for name, text in sorted(files.items())}

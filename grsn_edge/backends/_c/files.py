@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from grsn_edge.backends._c.spelling import C_TYPE, fields, identifiers
 from grsn_edge.policy.layout import digest
 from grsn_edge.program import Interval, Node, Program, to_parts
 
-__all__ = ["Symbols", "header", "source"]
+__all__ = ["Symbols", "Variant", "header", "source"]
 
 
 @dataclass(frozen=True)
@@ -97,20 +97,39 @@ void {name}_reset({name}_state_t *state);
 """
 
 
-def source(
-    symbols: Symbols, tables: Sequence[str], resets: Sequence[str], body: Sequence[str]
-) -> str:
-    """``<name>.c``: constant tables, reset and step."""
+@dataclass(frozen=True)
+class Variant:
+    """One way to write a step.
+
+    Args:
+        tables: definitions by name.
+        resets: lines of the reset.
+        body: lines of the step.
+    """
+
+    tables: Mapping[str, str]
+    resets: Sequence[str]
+    body: Sequence[str]
+
+
+def source(symbols: Symbols, variants: Sequence[Variant]) -> str:
+    """``<name>.c``: constant tables, reset and step.
+
+    Args:
+        symbols: names.
+        variants: one; or two, of which the first is compiled where GRSN_LANES is above 1.
+    """
     name = symbols.name
-    resets = resets or ["    state->unused = 0;"]
+    resets = variants[-1].resets or ["    state->unused = 0;"]
     return f"""\
 /* {name}: see {name}.h.  Generated; do not edit. */
 #include "{name}.h"
 
 #include "grsn_kernels.h"
+#include "grsn_lanes.h"
 #include "grsn_primitives.h"
 
-{_lines(tables)}
+{_tables(variants)}
 void {name}_reset({name}_state_t *state)
 {{
 {_lines(resets)}
@@ -118,9 +137,26 @@ void {name}_reset({name}_state_t *state)
 
 {symbols.signature}
 {{
-{_lines([*_unused(symbols, body), *body])}
+{_lines(_either([[*_unused(symbols, v.body), *v.body] for v in variants]))}
 }}
 """
+
+
+def _tables(variants: Sequence[Variant]) -> str:
+    """What all variants have in common, then what each has of its own."""
+    first = variants[0].tables
+    common = [
+        text for name, text in first.items() if all(v.tables.get(name) == text for v in variants)
+    ]
+    own = [[text for text in v.tables.values() if text not in common] for v in variants]
+    return _lines([*common, *_either(own)])
+
+
+def _either(parts: Sequence[Sequence[str]]) -> list[str]:
+    """The first where neurons are taken several at a time, the second elsewhere."""
+    if len(parts) == 1 or list(parts[0]) == list(parts[1]):
+        return list(parts[0])
+    return ["#if GRSN_LANES > 1", *parts[0], "#else", *parts[1], "#endif"]
 
 
 def _unused(symbols: Symbols, body: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-__all__ = ["C_TYPE", "SUFFIX", "fields", "identifiers", "literal", "numbers"]
+__all__ = ["C_TYPE", "SUFFIX", "fields", "identifiers", "in_quads", "literal", "numbers"]
 
 C_TYPE = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
 SUFFIX = {"int8": "i8", "int16": "i16", "int32": "i32"}
@@ -74,4 +74,12 @@ def numbers(values: npt.NDArray[Any], dtype: str) -> str:
     texts = [str(v) if v != _LEAST else "(-2147483647 - 1)" for v in values.ravel().tolist()]
     step = _PER_LINE[dtype]
     rows = (", ".join(texts[i : i + step]) for i in range(0, len(texts), step))
+    return ",\n".join(f"    {row}" for row in rows)
+
+
+def in_quads(values: npt.NDArray[Any]) -> str:
+    """The same for int8, four numbers at a time in an order that the header chooses."""
+    quads = values.reshape(-1, 4).tolist()
+    texts = [f"GRSN_QUAD({', '.join(map(str, quad))})" for quad in quads]
+    rows = (", ".join(texts[i : i + 3]) for i in range(0, len(texts), 3))
     return ",\n".join(f"    {row}" for row in rows)
