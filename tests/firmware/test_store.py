@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from c_library import FIRMWARE, build
+from spec_examples import blocks
 
 OK, REVERTED, CONFIRMED = 0, 1, 2
 EMPTY, SIZE, OFFSET, FLASH, DAMAGED, IMAGE, SELFTEST, MEMORY, ORDER, WORN = range(-2, -12, -1)
@@ -224,6 +225,19 @@ def test_another_image_starts_anew(board: Board) -> None:
     board.write_at(1, 0, 400)
     assert board.begin(2, PASSES) == OK
     assert board.store.received == 0
+
+
+def test_the_header_and_the_mark_of_the_specification_are_those_in_c(board: Board) -> None:
+    (example,) = blocks("slot")
+    header, mark = (bytes.fromhex(example[key]) for key in ("header", "mark"))
+    announced = (ctypes.c_uint8 * 32)(*range(32))
+    size, crc = example["size"], example["crc"]
+    assert board.grsn_store_begin(board.the_store(), size, crc, announced) == OK
+    assert bytes(board.slot_bytes(0)[:64]) == header
+    assert board.boot() == EMPTY
+    for i, byte in enumerate(mark):
+        board.slot_bytes(0)[64 + i] = byte
+    assert board.boot() == DAMAGED  # confirmed, but its image has not come
 
 
 # ---- damage --------------------------------------------------------------------------------------

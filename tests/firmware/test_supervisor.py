@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from spec_examples import raw
 from supervisor_library import (
     ACT,
     ARM,
@@ -73,6 +74,27 @@ def test_the_table_is_the_rules_for_all_4096_sets_of_conditions(
         holding = {name for bit, name in enumerate(CONDITIONS) if conditions >> bit & 1}
         expected = following(STATES[state], holding)
         assert (STATES[found.state], REACTIONS[found.reaction]) == expected, holding
+
+
+def test_the_table_of_the_specification_is_the_one_in_c(loaded: ctypes.CDLL) -> None:
+    entries = {
+        "TEST": (SELFTEST, STOP),
+        "IDLE": (IDLE, STOP),
+        "RUNS": (ARMED, ACT),
+        "HOLD": (HOLD, KEEP),
+        "SAFE": (SAFE, RETIRE),
+        "STOP": (SAFE, STOP),
+    }
+    _, *rows = [line.split() for line in raw("transitions")[0].splitlines()]
+    assert [row[0].lower() for row in rows] == list(STATES)
+    for state, (_, *columns, none) in enumerate(rows):
+        for bit, entry in enumerate(columns):
+            found = loaded.grsn_supervisor_next(state, 1 << bit)
+            heeded = none if entry == "-" else entry
+            assert (found.state, found.reaction) == entries[heeded], (state, bit)
+            assert found.condition == (0 if entry == "-" else 1 << bit)
+        found = loaded.grsn_supervisor_next(state, 0)
+        assert (found.state, found.reaction) == entries[none]
 
 
 def test_what_must_hold_of_every_transition_holds(loaded: ctypes.CDLL) -> None:
