@@ -368,12 +368,16 @@ static uint32_t supervision(const grsn_app_t *app)
 }
 #endif
 
-/* A policy on trial is confirmed by its good steps; how that stands. */
-static uint32_t trial(grsn_app_t *app, uint32_t overruns_before)
+/* A policy on trial is confirmed by its good steps, or given up for one that is not; how that
+ * stands after `count` of them. */
+static uint32_t trial(grsn_app_t *app, uint32_t count, uint32_t overruns_before)
 {
 #if GRSN_APP_STORE && GRSN_APP_SUPERVISOR
     const int32_t good = app->supervisor.overruns == overruns_before;
-    const grsn_store_status_t status = grsn_store_count(&app->store, good);
+    grsn_store_status_t status = GRSN_STORE_OK;
+    for (uint32_t i = 0; i < count && status == GRSN_STORE_OK && app->store.on_trial; i++) {
+        status = grsn_store_count(&app->store, good);
+    }
     if (status == GRSN_STORE_REVERTED) {
         grsn_app_boot(app);
     }
@@ -381,6 +385,7 @@ static uint32_t trial(grsn_app_t *app, uint32_t overruns_before)
            (status == GRSN_STORE_REVERTED ? 4u : 0u);
 #else
     (void)app;
+    (void)count;
     (void)overruns_before;
     return 0;
 #endif
@@ -447,7 +452,7 @@ static grsn_result_t step(grsn_app_t *app, request_t request, reply_t *reply)
     const uint32_t crc = format.with_state_crc ? state_crc(app) : 0;
     put8(reply, count);
     put8(reply, supervision(app));
-    put8(reply, trial(app, before));
+    put8(reply, trial(app, count, before));
     put32(reply, spent.total);
     put32(reply, spent.longest);
     put32(reply, crc);

@@ -51,7 +51,7 @@ class _Pending:
     """A request on its way: when it was sent last, how often, and its reply where that came."""
 
     sequence: int
-    command: Command
+    command: int
     line: bytes
     for_model: bool
     sent: float = 0.0
@@ -126,7 +126,7 @@ class Session:
 
     def call(
         self,
-        command: Command,
+        command: int,
         payload: bytes = b"",
         *,
         for_model: bool = False,
@@ -152,7 +152,7 @@ class Session:
 
     def stream(
         self,
-        command: Command,
+        command: int,
         payloads: Iterable[bytes],
         *,
         for_model: bool = False,
@@ -175,7 +175,7 @@ class Session:
                     yield _checked(command, self._pending.popleft())
                     progress = time.monotonic()
                 self._refill(command, more, for_model)
-        except DeviceRefused:
+        except (DeviceRefused, UsageError):
             self._drain(patience or self.patience)
             raise
         except ModelMismatch:
@@ -201,14 +201,14 @@ class Session:
             self._wait.seconds = max(_FIRST_WAIT, line)
         return hello
 
-    def _refill(self, command: Command, more: Iterator[bytes], for_model: bool) -> None:
+    def _refill(self, command: int, more: Iterator[bytes], for_model: bool) -> None:
         while len(self._pending) < self.hello.window:
             payload = next(more, None)
             if payload is None:
                 return
             if len(payload) > min(self.hello.payload, MAX_PAYLOAD):
                 raise UsageError(
-                    f"{command.name} with {len(payload)} bytes is more than the device takes in "
+                    f"{_name(command)} with {len(payload)} bytes is more than the device takes in "
                     f"a frame ({self.hello.payload})"
                 )
             frame = Frame(command, self._sequence, self.id, payload, for_model=for_model)
@@ -236,7 +236,7 @@ class Session:
             return
         if now > progress + patience:
             raise LinkError(
-                f"{self.transport.address}: no answer to {oldest.command.name} in {patience:g} s "
+                f"{self.transport.address}: no answer to {_name(oldest.command)} in {patience:g} s "
                 f"({oldest.tries} tries); whether it was done is not known: call reopen(), then "
                 f"reset or restore the state{self._seen()}"
             )
@@ -302,7 +302,7 @@ class Session:
         )
 
     def _drain(self, patience: float) -> None:
-        """After a refusal: see the requests behind it through, so that the session can go on."""
+        """See the requests behind it through, so that the session can go on."""
         progress = time.monotonic()
         while self._pending:
             self._collect(progress, patience)
@@ -315,10 +315,10 @@ class Session:
         return f" ({damaged} damaged frames came)" if damaged else ""
 
 
-def _checked(command: Command, request: _Pending) -> bytes:
+def _checked(command: int, request: _Pending) -> bytes:
     payload = request.reply or b""
     if not payload:
-        raise LinkError(f"an empty reply to {command.name}")
+        raise LinkError(f"an empty reply to {_name(command)}")
     if payload[0] == Result.DONE:
         return payload
     detail = int.from_bytes(payload[1:5], "little", signed=True)
@@ -326,7 +326,11 @@ def _checked(command: Command, request: _Pending) -> bytes:
         reason = _REFUSALS[Result(payload[0])].format(detail)
     except ValueError:
         reason = f"result {payload[0]}, detail {detail}"
-    raise DeviceRefused(f"the device refused {command.name}: {reason}")
+    raise DeviceRefused(f"the device refused {_name(command)}: {reason}")
+
+
+def _name(command: int) -> str:
+    return Command(command).name if command in set(Command) else f"{command:#04x}"
 
 
 def _spoken(contract: bytes) -> str:
