@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> Result:
         target = stack.enter_context(
             open_target(args.on, policy, backend=args.backend, baud=args.baud)
         )
-        meter = choose_meter(args.meter, _options(args.set))
+        meter = choose_meter(args.meter, _settings(args))
         recorder = None
         if meter is not None:
             recorder = stack.enter_context(Recorder(stack.enter_context(meter)))
@@ -173,7 +173,11 @@ def _data(shot: Snapshot | None, share: float) -> dict[str, Any]:
     return {"last": plain(shot), "view_share": share}
 
 
-def _options(pairs: list[str]) -> dict[str, Any]:
-    from grsn_edge.cli.meter import parse_options
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    from grsn_edge.cli.meter import settings
 
-    return dict(parse_options(pairs))
+    if args.meter in ("none", "auto"):
+        if args.set:
+            raise UsageError("--set needs the kind of the meter: --meter KIND")
+        return {}
+    return settings(args.meter, args.set)

@@ -71,7 +71,7 @@ def _profile(args: argparse.Namespace) -> Result:
         seed=args.seed,
         plan=_plan(args, policy.period_s),
         meter=args.meter,
-        meter_options=_options(args.set),
+        meter_options=_settings(args),
         pack=args.battery,
         command="grsn-edge " + " ".join(sys.argv[1:]),
     )
@@ -104,12 +104,6 @@ def _plan(args: argparse.Namespace, period_s: float) -> Any:
     )
 
 
-def _options(pairs: list[str]) -> dict[str, Any]:
-    from grsn_edge.cli.meter import parse_options
-
-    return dict(parse_options(pairs))
-
-
 def _fresh(parent: Path, name: str) -> Path:
     number = 1
     while (parent / f"{name}-{number}").exists():
@@ -140,9 +134,9 @@ def _text(figures: Any, folder: Path) -> str:
              f"{_value(fit['base'], fit['unit'])}, R² {fit['r2']:.3f}")
         )  # fmt: skip
     rows += _energy_rows(figures["energy"])
-    if figures.get("battery"):
-        hours = figures["battery"].get("hours")
-        rows.append(("battery", f"{hours:.0f} h" if hours else figures["battery"]["why_not"]))
+    rows += _modelled_rows(figures["modelled"]["chip"])
+    if figures["battery"]:
+        rows.append(_battery_row(figures["battery"]))
     warnings = [f"! {text}" for text in figures["warnings"]]
     return "\n".join(
         [*warnings, columns(rows), f"session  {folder}", f"report   {folder}/report.html"]
@@ -164,6 +158,24 @@ def _energy_rows(energy: Any) -> list[tuple[str, str]]:
         rows.append(("power, idle", f"{energy['idle_w'] * 1e3:.4g} mW"))
         rows.append(("power, stepping", f"{energy['power_w'] * 1e3:.4g} mW"))
     return rows
+
+
+def _modelled_rows(chip: Any) -> list[tuple[str, str]]:
+    if "why_not" in chip:
+        return []
+    step = f"{chip['modelled_step_j'] * 1e6:.4g} µJ on {chip['name']} ({chip['cycles_by']})"
+    rows = [("modelled energy per step", step)]
+    if "modelled_mean_w" in chip:
+        rows.append(("modelled power, with sleep", f"{chip['modelled_mean_w'] * 1e6:.4g} µW"))
+    return rows
+
+
+def _battery_row(pack: Any) -> tuple[str, str]:
+    if "hours" not in pack:
+        return "battery", pack["why_not"]
+    return (
+        "modelled battery life" if pack["modelled"] else "battery life"
+    ), f"{pack['hours']:,.0f} h"
 
 
 def _latency(one: Any) -> str:
@@ -199,3 +211,13 @@ def _compare(folders: list[Path]) -> Result:
 
 def _short(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    from grsn_edge.cli.meter import settings
+
+    if args.meter in ("none", "auto"):
+        if args.set:
+            raise UsageError("--set needs the kind of the meter: --meter KIND")
+        return {}
+    return settings(args.meter, args.set)

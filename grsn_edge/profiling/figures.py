@@ -11,6 +11,7 @@ import numpy as np
 
 from grsn_edge.profiling.energy import Energy, Figure, battery
 from grsn_edge.profiling.latency import Latency, cost_fit, latency, pace
+from grsn_edge.profiling.modelled import Model, modelled
 from grsn_edge.profiling.recorder import Recorded
 from grsn_edge.profiling.replay import Replayed
 from grsn_edge.profiling.run import Run
@@ -25,6 +26,7 @@ def figures(
     replayed: Replayed,
     meter: Mapping[str, Any] | None = None,
     pack: str | None = None,
+    model: Model | None = None,
 ) -> dict[str, Any]:
     """Every figure of a run.
 
@@ -34,9 +36,10 @@ def figures(
         replayed: its steps, through the reference.
         meter: description of the meter, for the record.
         pack: a battery such as ``500mAh@3.7V`` whose life is to be estimated.
+        model: a chip to model, or None for the default one.
 
     Raises:
-        UsageError: a battery that is not one.
+        UsageError: a battery that is not one, or a chip that cannot be modelled.
     """
     played = run.played
     latencies = _latencies(run, target)
@@ -54,11 +57,15 @@ def figures(
         "cost_fit": plain(_fit(run, replayed, target)),
         "meter": dict(meter) if meter else None,
         "energy": None,
+        "battery": None,
+        "modelled": modelled(
+            target.policy, replayed, _counted(run, target), run.plan.period_s, model or Model()
+        ),
     }
     if run.energy is not None and run.recorded is not None:
         found["energy"] = _energy(run, run.energy)
         found["power"] = _power(run.recorded, run.origin_s)
-        found["battery"] = _battery(run, pack)
+    found["battery"] = _battery(run, pack, found["modelled"]["chip"])
     found["warnings"] = _warnings(run, replayed)
     return found
 
@@ -172,15 +179,22 @@ def _power(recorded: Recorded, origin_s: float) -> dict[str, Any]:
     }
 
 
-def _battery(run: Run, pack: str | None) -> Any:
-    """From the power at rest and a step's energy above it, at the sampling period."""
-    energy, period = run.energy, run.plan.period_s or None
+def _counted(run: Run, target: Target) -> tuple[float, str] | None:
+    costs = run.played.costs(target.unit)
+    return None if costs is None else (float(costs.mean()), target.unit)
+
+
+def _battery(run: Run, pack: str | None, chip: Mapping[str, Any]) -> Any:
+    """From the power at rest and a step's energy above it; else from the model."""
     if pack is None:
         return None
-    if energy is None or energy.idle_w is None or energy.net_j is None or period is None:
-        return {"why_not": "needs the idle power, a net energy per step, and a sampling period"}
-    power = energy.idle_w + energy.net_j.value / period
-    return {**plain(battery(pack, power)), "modelled": energy.modelled}
+    energy, period = run.energy, run.plan.period_s
+    if energy is not None and energy.idle_w is not None and energy.net_j is not None and period:
+        power = energy.idle_w + max(0.0, energy.net_j.value) / period
+        return {**plain(battery(pack, power)), "modelled": energy.modelled}
+    if "modelled_mean_w" in chip:
+        return {**plain(battery(pack, chip["modelled_mean_w"])), "modelled": True}
+    return {"why_not": "needs a sampling period, and a meter or a device that counts cycles"}
 
 
 def _warnings(run: Run, replayed: Replayed) -> list[str]:

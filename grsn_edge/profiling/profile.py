@@ -17,6 +17,7 @@ from grsn_edge.errors import UsageError
 from grsn_edge.policy import Policy, model_hash
 from grsn_edge.profiling.figures import figures, plain
 from grsn_edge.profiling.meters import Meter, MeterInfo, create, meter_kinds, meter_type
+from grsn_edge.profiling.modelled import model_from
 from grsn_edge.profiling.recorder import Recorder
 from grsn_edge.profiling.replay import Replayed, replay
 from grsn_edge.profiling.run import Plan, Run, run
@@ -44,7 +45,7 @@ class Request:
         log: a CSV of observations; with neither, the golden vectors are played.
         seed: of the task's first episode.
         plan: how the run goes.
-        meter: a kind, ``auto`` or ``none``.
+        meter: a kind, ``auto`` or ``none``; ``model`` models what the target counts.
         meter_options: of the meter, by name.
         pack: a battery such as ``500mAh@3.7V``.
         command: for the record.
@@ -86,7 +87,8 @@ def profile(request: Request, writer_folder: Path, watch: Watch | None = None) -
             open_target(request.on, request.policy, backend=request.backend, baud=request.baud)
         )
         source = _source(request)
-        meter = choose_meter(request.meter, request.meter_options)
+        model = model_from(request.meter_options) if request.meter == "model" else None
+        meter = None if model else choose_meter(request.meter, request.meter_options)
         info = None if meter is None else stack.enter_context(meter).info
         about = _about(request, source.name, target, info)
         writer = stack.enter_context(SessionWriter(writer_folder, about))
@@ -106,7 +108,7 @@ def profile(request: Request, writer_folder: Path, watch: Watch | None = None) -
         played = done.played
         episodes = [row.episode for row in played.rows]
         replayed = replay(request.policy, played.observations, episodes, played.actions)
-        found = figures(done, target, replayed, plain(info) if info else None, request.pack)
+        found = figures(done, target, replayed, plain(info) if info else None, request.pack, model)
         writer.finish(found)
     return Result(about, found, done, replayed)
 

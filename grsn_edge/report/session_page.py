@@ -78,6 +78,9 @@ def _content(result: Result) -> dict[str, Any]:
         "cost_text": _cost_text(fit) if fit else "",
         "budget": _budget(figures),
         "energy_rows": _energy_rows(figures),
+        "modelled_chip": _modelled_chip(figures["modelled"]["chip"]),
+        "process": figures["modelled"]["process"],
+        "papers": figures["modelled"]["papers"],
         "facts": _facts(result),
         "data": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
     }
@@ -278,12 +281,30 @@ def _energy_rows(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
             "bad": False,
         }
     )
-    battery = figures.get("battery")
+    battery = figures["battery"]
     if battery and "hours" in battery:
         pack = f"{battery['capacity_ah'] * 1e3:g} mAh at {battery['voltage_v']:g} V"
-        text = f"life of a battery of {pack}, estimated"
+        word = "modelled" if battery["modelled"] else "estimated"
+        text = f"life of a battery of {pack}, {word}"
         value = f"{battery['hours']:,.0f} h"
         rows.append({"name": text, "value": value, "interval": "", "bad": False})
+    return rows
+
+
+def _modelled_chip(chip: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if "why_not" in chip:
+        return [("no chip is modelled", chip["why_not"])]
+    names = {
+        "modelled_step_j": "modelled: a step",
+        "modelled_period_j": "modelled: a period with sleep and wake-up",
+        "modelled_sleep_j": "modelled: of it asleep",
+    }
+    rows = [("chip", f"{chip['name']}; {chip['source']}")]
+    rows.append(("cycles of a step", f"{chip['cycles']:,.0f} ({chip['cycles_by']})"))
+    for key, name in names.items():
+        if key in chip:
+            factor, unit = _joules(chip[key])
+            rows.append((name, f"{chip[key] * factor:.3g} {unit}"))
     return rows
 
 
