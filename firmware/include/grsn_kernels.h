@@ -45,6 +45,13 @@
 #define GRSN_ALIGNED
 #endif
 
+/* Whether few inputs are better multiplied row by row: on processors without vectors. */
+#if defined(__AVR__) || defined(__thumb__) || (defined(__riscv) && !defined(__riscv_vector))
+#define GRSN_ROWS_FIRST 1
+#else
+#define GRSN_ROWS_FIRST 0
+#endif
+
 #if defined(GRSN_KERNELS_GENERIC) || defined(__ARM_BIG_ENDIAN)
 /* C99 alone. */
 #elif defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)

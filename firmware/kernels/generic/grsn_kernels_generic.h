@@ -147,7 +147,7 @@ GRSN_DEFINE_BY_COLUMNS(int32_t, i32, int32_t)
 #endif
 
 #ifndef GRSN_HAS_BY_ROWS
-#define GRSN_DEFINE_BY_ROWS(type, suffix)                                                          \
+#define GRSN_DEFINE_BY_ROWS(type, suffix, product)                                                 \
     static inline void grsn_by_rows_##suffix(int32_t *restrict acc,                                \
                                              const GRSN_FLASH int8_t *matrix,                      \
                                              int32_t rows, const type *x, int32_t n)               \
@@ -155,15 +155,15 @@ GRSN_DEFINE_BY_COLUMNS(int32_t, i32, int32_t)
         for (grsn_index i = 0; i < (grsn_index)rows; i++) {                                        \
             int32_t sum = 0;                                                                       \
             for (grsn_index j = 0; j < (grsn_index)n; j++) {                                       \
-                sum += (int32_t)matrix[i * (grsn_index)n + j] * (int32_t)x[j];                     \
+                sum += (product)(matrix[i * (grsn_index)n + j] * (product)x[j]);                   \
             }                                                                                      \
             acc[i] += sum;                                                                         \
         }                                                                                          \
     }
 
-GRSN_DEFINE_BY_ROWS(int8_t, i8)
-GRSN_DEFINE_BY_ROWS(int16_t, i16)
-GRSN_DEFINE_BY_ROWS(int32_t, i32)
+GRSN_DEFINE_BY_ROWS(int8_t, i8, int16_t)
+GRSN_DEFINE_BY_ROWS(int16_t, i16, int32_t)
+GRSN_DEFINE_BY_ROWS(int32_t, i32, int32_t)
 #endif
 
 #ifndef GRSN_HAS_SUM_COLUMNS

@@ -221,16 +221,24 @@ class _Emitter:
         """Every weight times its input."""
         label, n = self.identifiers[group.nodes[0].name], self.program[group.operand].n
         weight, acc = _stacked(group), f"acc_{label}"
-        order, layout = ("rows", weight) if group.rows < _FEW_ROWS else ("columns", weight.T)
         if self.style == "lanes" and self._dots_pay(group, dtype):
             return self._dots(group, operand)
-        table = self._table(f"{order}_{label}", layout, "int8")
-        kernel = f"grsn_by_{order}_{SUFFIX[dtype]}"
-        return [
+        few_rows = group.rows < _FEW_ROWS
+        if self.style == "plain" and not few_rows and n <= _FEW_INPUTS:
+            orders = {"rows": "GRSN_ROWS_FIRST", "columns": "!GRSN_ROWS_FIRST"}
+        else:
+            orders = {"rows" if few_rows else "columns": ""}
+        lines = [
             f"    /* {_names(group)}: dense */",
             *self._accumulators(group, acc, "int32"),
-            f"    {kernel}({acc}, {table}, {group.rows}, {operand}, {n});",
         ]
+        for order, only in orders.items():
+            layout = weight if order == "rows" else weight.T
+            table = self._table(f"{order}_{label}", layout, "int8", only=only)
+            kernel = f"grsn_by_{order}_{SUFFIX[dtype]}"
+            call = f"    {kernel}({acc}, {table}, {group.rows}, {operand}, {n});"
+            lines += [f"#if {only}", call, "#endif"] if only else [call]
+        return lines
 
     def _dots_pay(self, group: Products, dtype: str) -> bool:
         """Few inputs, and every product read in one loop of its own length."""
