@@ -70,8 +70,8 @@ def rows_of(policy: Policy, wanted: Game, episodes: int, short: bool) -> Iterato
         for kind in chosen.emulators:
             if emulator_missing(chosen, kind) or (short and kind != "unicorn"):
                 continue
-            engines = ("vm", "generated") if chosen.engine == "vm" and not short else ()
-            for engine in engines or (chosen.engine,):
+            engines = ("vm", "generated") if chosen.emulated_engine == "vm" and not short else ()
+            for engine in engines or (chosen.emulated_engine,):
                 yield row_of(chosen, kind, engine, policy, wanted, episodes)
 
 

@@ -16,7 +16,7 @@ from grsn_edge.cli.result import Result, columns
 from grsn_edge.errors import DeviceError, UsageError
 from grsn_edge.policy import Policy, load
 
-SUMMARY = "boards behind a cable, and emulated ones: list, info, flash, step, run, verify, selftest"
+SUMMARY = "boards behind a cable, and emulated ones: what they are, run, and compute"
 EXAMPLE = "grsn-edge device run models/cartpole-p.grsn --port m4"
 
 _PORT = "/dev/ttyACM0, socket://HOST:PORT, or a board's name, which starts an emulated one"
@@ -257,7 +257,7 @@ def _emulate(args: argparse.Namespace) -> Result:
     from grsn_edge.device.emulate import emulate
 
     policy = load(args.model) if args.model else None
-    compiled_in = policy if policy and board(args.board).engine != "vm" else None
+    compiled_in = policy if policy and board(args.board).emulated_engine != "vm" else None
     with emulate(
         args.board, args.emulator, policy=compiled_in, port=args.tcp, terminal=True
     ) as emulated:
@@ -277,6 +277,28 @@ def _emulate(args: argparse.Namespace) -> Result:
         print(json.dumps(data) if args.json else text, flush=True)
         _wait_for(emulated)
     return Result({"ended": True}, "ended")
+
+
+def _of_build(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--board", required=True, help="see `grsn-edge device list`")
+    parser.add_argument("--model", type=Path, help="a .grsn file to compile in as generated C")
+    parser.add_argument("--toolchain", default="auto", help="zig, gcc, or auto (default)")
+    parser.add_argument("--optimise", metavar="LEVEL", default="2", help="0 to 3, or s (default 2)")
+    parser.add_argument("--out", type=Path, help="where the ELF file goes (default: BOARD.elf)")
+
+
+def _build(args: argparse.Namespace) -> Result:
+    from grsn_edge.device.boards import board
+    from grsn_edge.device.build import firmware, sizes
+
+    chosen = board(args.board)
+    policy = load(args.model) if args.model else None
+    elf = firmware(chosen, args.toolchain, f"-O{args.optimise}", policy)
+    out = args.out or Path(f"{chosen.name}.elf")
+    out.write_bytes(elf.read_bytes())
+    held = asdict(sizes(elf))
+    text = f"{out}: {', '.join(f'{name} {size} bytes' for name, size in held.items())}"
+    return Result({"elf": str(out), **held}, f"{text}\nwiring and flashing: {chosen.page}")
 
 
 def _wait_for(emulated: Any) -> None:
@@ -331,6 +353,12 @@ _COMMANDS = {
         "grsn-edge device selftest --port /dev/ttyACM0",
         _of_selftest,
         _selftest,
+    ),
+    "build": _Command(
+        "build the firmware of a board, to be flashed by its usual tool",
+        "grsn-edge device build --board nrf52840 --out firmware.elf",
+        _of_build,
+        _build,
     ),
     "emulate": _Command(
         "start an emulated board and print its address, until Ctrl-C",

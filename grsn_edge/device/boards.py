@@ -42,6 +42,7 @@ class Board:
         defines: macros for the whole firmware.
         libc: whether the toolchain brings start-up, linker script and C library.
         engine: ``vm``, which takes policies over the link, or ``generated``: one compiled in.
+        emulated_engine: the same in its emulators, where they lack the board's flash controller.
         silicon: whether it exists as hardware (else it is an emulator's).
     """
 
@@ -60,6 +61,7 @@ class Board:
     defines: Mapping[str, str]
     libc: bool
     engine: str
+    emulated_engine: str
     silicon: bool
 
 
@@ -115,6 +117,7 @@ def _read(name: str, folder: Path, entries: Mapping[str, Any]) -> Board:
         defines=dict(entries.get("defines", {})),
         libc=bool(entries.get("libc", False)),
         engine=entries.get("engine", "vm"),
+        emulated_engine=entries.get("emulated_engine", entries.get("engine", "vm")),
         silicon=bool(entries.get("silicon", False)),
     )
 

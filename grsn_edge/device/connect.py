@@ -61,7 +61,7 @@ def connect(
             _bring(device, policy, progress)
             yield Connection(device, None)
     elif name in board_names():
-        compiled_in = policy if board(name).engine != "vm" else None
+        compiled_in = policy if board(name).emulated_engine != "vm" else None
         with (
             emulate(name, emulator, policy=compiled_in) as emulated,
             Device.open(emulated.address) as device,
