@@ -34,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--period", help="sampling period, such as 10ms; 'policy' for its own (default: none)")
     add("--meter", default="none", help="a kind of `grsn-edge meter list`, auto, or none (default)")
     add("--set", nargs="+", default=[], metavar="NAME=VALUE", help="options of the meter")
+    add("--emulated-meter", action="store_true", help="try it out with --meter ppk2, emulated")
     add("--windows", default="auto", choices=("auto", "gpio", "link", "burst"))
     add("--window", default="1s", help="length of a burst (default 1s)")
     add("--window-count", type=int, default=10, help="bursts (default 10)")
@@ -72,6 +73,7 @@ def _profile(args: argparse.Namespace) -> Result:
         plan=_plan(args, policy.period_s),
         meter=args.meter,
         meter_options=_settings(args),
+        emulated_meter=args.emulated_meter,
         pack=args.battery,
         command="grsn-edge " + " ".join(sys.argv[1:]),
     )

@@ -67,6 +67,8 @@ def figures(
         found["power"] = _power(run.recorded, run.origin_s)
     found["battery"] = _battery(run, pack, found["modelled"]["chip"])
     found["warnings"] = _warnings(run, replayed)
+    found["warnings"] += [w["text"] for w in (meter or {}).get("warnings", [])]
+    found["warnings"] = list(dict.fromkeys(found["warnings"]))
     return found
 
 

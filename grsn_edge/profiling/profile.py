@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,8 +15,17 @@ from typing import Any
 
 from grsn_edge.errors import UsageError
 from grsn_edge.policy import Policy, model_hash
+from grsn_edge.profiling.emulators import emulator
+from grsn_edge.profiling.emulators.wired import WiredScript
 from grsn_edge.profiling.figures import figures, plain
-from grsn_edge.profiling.meters import Meter, MeterInfo, create, meter_kinds, meter_type
+from grsn_edge.profiling.meters import (
+    Meter,
+    MeterInfo,
+    MeterWarning,
+    create,
+    meter_kinds,
+    meter_type,
+)
 from grsn_edge.profiling.modelled import model_from
 from grsn_edge.profiling.recorder import Recorder
 from grsn_edge.profiling.replay import Replayed, replay
@@ -24,11 +33,15 @@ from grsn_edge.profiling.run import Plan, Run, run
 from grsn_edge.profiling.session import SessionWriter, StepRow
 from grsn_edge.profiling.sources import GoldenSource, LogSource, Source, TaskSource
 from grsn_edge.profiling.targets import Target, open_target
+from grsn_edge.profiling.wiring import Wiring
 
 __all__ = ["Request", "Result", "choose_meter", "profile"]
 
 Watch = Callable[[str, int, StepRow | None, Recorder | None], None]
 
+_EMULATED = MeterWarning(
+    "setup", "the meter is emulated and plays a script: its joules are no measurement of anything"
+)
 _PACKAGES = ("grsn-edge", "numpy", "onnxruntime", "unicorn", "pyserial", "ziglang", "scipy")
 
 
@@ -47,6 +60,8 @@ class Request:
         plan: how the run goes.
         meter: a kind, ``auto`` or ``none``; ``model`` models what the target counts.
         meter_options: of the meter, by name.
+        emulated_meter: take the meter's emulator, wired to the target: to try things out; what it
+            gives is a script's, and is labelled so.
         pack: a battery such as ``500mAh@3.7V``.
         command: for the record.
     """
@@ -61,6 +76,7 @@ class Request:
     plan: Plan = field(default_factory=Plan)
     meter: str = "none"
     meter_options: Mapping[str, Any] = field(default_factory=dict)
+    emulated_meter: bool = False
     pack: str | None = None
     command: str = ""
 
@@ -88,7 +104,7 @@ def profile(request: Request, writer_folder: Path, watch: Watch | None = None) -
         )
         source = _source(request)
         model = model_from(request.meter_options) if request.meter == "model" else None
-        meter = None if model else choose_meter(request.meter, request.meter_options)
+        meter = None if model else _meter(request, target, stack)
         info = None if meter is None else stack.enter_context(meter).info
         about = _about(request, source.name, target, info)
         writer = stack.enter_context(SessionWriter(writer_folder, about))
@@ -108,9 +124,22 @@ def profile(request: Request, writer_folder: Path, watch: Watch | None = None) -
         played = done.played
         episodes = [row.episode for row in played.rows]
         replayed = replay(request.policy, played.observations, episodes, played.actions)
+        if request.emulated_meter and info is not None:
+            info = replace(info, serial=f"{info.serial} EMULATED", warnings=(_EMULATED,))
         found = figures(done, target, replayed, plain(info) if info else None, request.pack, model)
         writer.finish(found)
     return Result(about, found, done, replayed)
+
+
+def _meter(request: Request, target: Target, stack: ExitStack) -> Meter | None:
+    if not request.emulated_meter:
+        return choose_meter(request.meter, request.meter_options)
+    if request.meter != "ppk2":
+        raise UsageError("--emulated-meter is for --meter ppk2, which sees the step's pin")
+    script = WiredScript()
+    device = stack.enter_context(emulator(request.meter, script=script))
+    Wiring(target, script)
+    return create(request.meter, **{**device.options(), **request.meter_options})
 
 
 def choose_meter(kind: str, options: Mapping[str, Any]) -> Meter | None:
