@@ -17,6 +17,9 @@ from grsn_edge.profiling.emulators.script import Script, Segment
 
 __all__ = ["WiredScript"]
 
+_GAP_S = 2e-5
+_GOLDEN = (5**0.5 - 1) / 2
+
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
 
@@ -54,7 +57,9 @@ class WiredScript(Script):
         Now is what the meter has not sampled yet.  ``factor``: of the active current.
         """
         with self._lock:
-            begin = max(self._seen_s, self._ends[-1] if self._ends else 0.0) + 2e-5
+            free = max(self._seen_s, self._ends[-1] if self._ends else 0.0)
+            # A device's clock knows nothing of the meter's: every phase between both comes up.
+            begin = free + _GAP_S * (1.0 + len(self._begins) * _GOLDEN % 1.0)
             level = max(0.0, self._active_a * factor - self._idle_a)
             self._begins.append(begin)
             self._ends.append(begin + duration_s)
