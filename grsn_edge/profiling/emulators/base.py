@@ -73,6 +73,10 @@ class Emulator(ABC):
     def hint(self) -> str:
         """How another process reaches it, for people."""
 
+    def exact_j(self, begin_s: float, end_s: float) -> float:
+        """What the meter should say between two times: the truth."""
+        return self.script.energy_j(begin_s, end_s)
+
     def __enter__(self: _E) -> _E:
         try:
             self.start()

@@ -96,7 +96,7 @@ class FakeDriver:
         device, fault = self._device, self._device.fault
         rate = int(self._settings["h/fs"])
         began, slot, done = time.perf_counter(), 0, False
-        clock = 0.98 if fault == "slow-clock" else 1.0
+        clock = 0.95 if fault == "slow-clock" else 1.0
         while not self._quit.is_set():
             due = (time.perf_counter() - began) * device.speed * rate * clock
             if due - slot < _CHUNK:
@@ -183,7 +183,7 @@ class JoulescopeEmulator(Emulator):
         "reversed": "the leads are reversed",
         "silent": "it stops sending",
         "unplugged": "the cable is pulled in the middle",
-        "slow-clock": "its clock is 2 % slow",
+        "slow-clock": "its clock is 5 % slow",
     }
 
     fault_s: float = field(default=0.2, kw_only=True)

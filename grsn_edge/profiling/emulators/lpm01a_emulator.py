@@ -57,7 +57,7 @@ class Lpm01aEmulator(Emulator):
         "silent": "it stops sending",
         "unplugged": "the cable is pulled in the middle",
         "never-stops": "it goes on sending whatever it is told",
-        "slow-clock": "its clock is 2 % slow",
+        "slow-clock": "its clock is 5 % slow",
     }
 
     fault_s: float = field(default=0.5, kw_only=True)
@@ -168,7 +168,7 @@ class Lpm01aEmulator(Emulator):
     # ---- samples ---------------------------------------------------------------------------------
 
     def _stream(self) -> None:
-        rate = 0.98 if self.fault == "slow-clock" else 1.0
+        rate = 0.95 if self.fault == "slow-clock" else 1.0
         due = (time.perf_counter() - self._began) * self.speed * self._rate * rate
         count = int(min(_CHUNK, due - self._slot))
         past = self._slot >= self.fault_s * self._rate

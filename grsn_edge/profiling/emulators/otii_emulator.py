@@ -51,7 +51,7 @@ class OtiiEmulator(Emulator):
         "nulls": "values that are null",
         "no-interval": "an answer without its sample interval",
         "no-voltage": "the voltage channel cannot be had",
-        "slow-clock": "the meter's clock is 2 % slow",
+        "slow-clock": "the meter's clock is 5 % slow",
     }
 
     fault_s: float = field(default=0.3, kw_only=True)
@@ -191,7 +191,7 @@ class OtiiEmulator(Emulator):
         """Time of the recording."""
         if self._began is None:
             return -1.0
-        rate = 0.98 if self.fault == "slow-clock" else 1.0
+        rate = 0.95 if self.fault == "slow-clock" else 1.0
         elapsed = (time.perf_counter() - self._began) * rate
         return min(elapsed * self.speed, self._stopped_s)
 

@@ -80,9 +80,6 @@ class Pi5Emulator(PolledEmulator):
     }
 
     fault_s: float = field(default=0.5, kw_only=True)
-    others_w: ClassVar[float] = _OTHERS_W
-    """What the other rails draw."""
-
     _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, init=False)
     _now_s: float = field(default=0.0, init=False)
     _clock: Clock | None = field(default=None, init=False)
@@ -110,6 +107,10 @@ class Pi5Emulator(PolledEmulator):
             return {"command": f"{self._folder.name}/vcgencmd", "clock": self.clock()}
         self._clock = self.clock()
         return {"runner": self.answer, "clock": self._clock}
+
+    def exact_j(self, begin_s: float, end_s: float) -> float:
+        """Of the core and the other rails."""
+        return self.script.energy_j(begin_s, end_s) + _OTHERS_W * (end_s - begin_s)
 
     def hint(self) -> str:
         """How to put the program first."""

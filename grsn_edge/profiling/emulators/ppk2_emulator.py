@@ -1,7 +1,7 @@
 """A Nordic PPK2 on a pseudo-terminal: metadata, 100 kS/s, and all that goes wrong.
 
-The script's current is turned into ADC counts by the inverse of the calibration; what rounding
-leaves over is carried to the next sample, so that the mean is the script's.
+The script's current is turned into ADC counts by the inverse of the calibration, rounded up or
+down so that the mean is the script's.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ END
 _CALIBRATION = parse_calibration(METADATA)
 _RANGE_TOPS = np.array([53e-6, 530e-6, 5.3e-3, 53e-3])
 _CHUNK = 2048
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass
@@ -105,8 +106,8 @@ class Ppk2Emulator(Emulator):
         "saturated": "the ADC stays at its end for 1 ms",
         "reversed": "current flows backwards: the ADC stays at 0",
         "range-hunting": "the load sits at a switching point",
-        "slow-clock": "the meter's clock is 2 % slow",
-        "fast-clock": "the meter's clock is 2 % fast",
+        "slow-clock": "the meter's clock is 5 % slow",
+        "fast-clock": "the meter's clock is 5 % fast",
         "unplugged": "the cable is pulled in the middle",
         "silent": "it stops sending in the middle",
         "never-starts": "no sample ever comes",
@@ -229,7 +230,7 @@ class Ppk2Emulator(Emulator):
             time.sleep(0.001)
 
     def _next(self) -> bytes:
-        rate = {"slow-clock": 0.98, "fast-clock": 1.02}.get(self.fault or "", 1.0)
+        rate = {"slow-clock": 0.95, "fast-clock": 1.05}.get(self.fault or "", 1.0)
         due = (time.perf_counter() - self._began) * self.speed * SAMPLE_RATE_HZ * rate
         count = int(min(_CHUNK, due - self._slot))
         if count <= 0 or (self.fault == "silent" and self._slot > self.fault_s * SAMPLE_RATE_HZ):
@@ -262,10 +263,9 @@ def sample_words(script: Script, calibration: Calibration, begin: int, count: in
     amperes = script.mean_current_a(edges)
     which = np.searchsorted(_RANGE_TOPS, amperes, side="right").astype(np.uint32)
     raw = _counts(calibration, amperes, which, script.voltage_v) / 4
-    whole = np.diff(np.floor(np.cumsum(raw) + 0.5), prepend=0.0)
-    # Where the range changes, what is left over belongs to another scale: begin anew.
-    for at in np.flatnonzero(np.diff(which)) + 1:
-        whole[at:] = np.diff(np.floor(np.cumsum(raw[at:]) + 0.5), prepend=0.0)
+    # Rounding by a threshold that walks evenly through 0 to 1: the mean is kept, and a slot's word
+    # does not depend on where a chunk begins.
+    whole = np.floor(raw + (begin + np.arange(count)) * _GOLDEN % 1.0)
     adc = np.clip(whole, 0, ADC_FULL).astype(np.uint32)
     counter = ((begin + np.arange(count)) & COUNTER_MASK).astype(np.uint32)
     logic = script.digital(edges[:-1]).astype(np.uint32)

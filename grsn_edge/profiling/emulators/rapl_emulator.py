@@ -51,9 +51,6 @@ class RaplEmulator(PolledEmulator):
     update_s: ClassVar[float] = 0.001
 
     fault_s: float = field(default=1.0, kw_only=True)
-    share: ClassVar[float] = 1.5
-    """What both packages draw, in multiples of the script's power."""
-
     _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, init=False)
 
     @property
@@ -86,6 +83,10 @@ class RaplEmulator(PolledEmulator):
         if self.fault == "permission":
             options["read_text"] = _forbidden
         return options
+
+    def exact_j(self, begin_s: float, end_s: float) -> float:
+        """Of both packages."""
+        return 1.5 * self.script.energy_j(begin_s, end_s)
 
     def hint(self) -> str:
         """The tree's place."""

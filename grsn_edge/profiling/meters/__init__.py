@@ -28,6 +28,7 @@ from grsn_edge.profiling.meters.base import (
     merge,
     option,
 )
+from grsn_edge.profiling.meters.tally import Tally
 
 __all__ = [
     "HOST_CLOCK",
@@ -40,6 +41,7 @@ __all__ = [
     "Meter",
     "MeterInfo",
     "MeterWarning",
+    "Tally",
     "WarningKind",
     "create",
     "merge",

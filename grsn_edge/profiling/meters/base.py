@@ -99,7 +99,7 @@ class Clock(Protocol):
 
 
 class _HostClock:
-    jitter_s = 0.02
+    jitter_s = 0.05
 
     def now(self) -> float:
         return time.perf_counter()

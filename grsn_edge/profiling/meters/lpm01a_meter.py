@@ -55,6 +55,7 @@ class Lpm01aMeter(Meter):
     voltage_v: float | None = option(None, "supply of the device in V, 1.8 to 3.3; needed")
     rate_hz: int = option(1000, "samples per second: 1, 10, 100, 1000, 2000 or 5000")
     silence_s: float = option(2.0, "without samples for so long (host time) is a fault")
+    answer_s: float = option(3.0, "how long to wait for an answer (host time)")
 
     _port: Port | None = field(default=None, init=False)
     _rest: str = field(default="", init=False)
@@ -172,11 +173,11 @@ class Lpm01aMeter(Meter):
         """Send, wait for ``ack`` and the prompt; what came between.
 
         Raises:
-            MeterFault: an error, or no answer within 3 s.
+            MeterFault: an error, or no answer in time.
         """
         self._send(command)
         text = ""
-        for _ in range(150):
+        for _ in range(max(1, round(self.answer_s / 0.02))):
             text += self._line().read(4096).decode("ascii", "replace")
             if f"error {command}" in text:
                 detail = text.split("Error detail:", 1)[-1].strip().splitlines()
@@ -185,8 +186,8 @@ class Lpm01aMeter(Meter):
                 answer = text.split(f"ack {command}", 1)[1].rsplit(_PROMPT.rstrip(" "), 1)[0]
                 return " ".join(answer.split())
         raise MeterFault(
-            f"LPM01A: no answer to '{command}' within 3 s ({text.strip()[:40]!a}); is this its "
-            "port, and is the board not held by its own menu?"
+            f"LPM01A: no answer to '{command}' within {self.answer_s} s ({text.strip()[:40]!a}); "
+            "is this its port, and is the board not held by its own menu?"
         )
 
     def _temperature(self) -> float:

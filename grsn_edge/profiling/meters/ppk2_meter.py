@@ -75,6 +75,7 @@ class Ppk2Meter(Meter):
     )
     spike_filter: bool = option(True, "average three samples after a range switch, as Nordic does")
     silence_s: float = option(1.0, "without samples for so long (host time) is a fault")
+    answer_s: float = option(3.0, "how long to wait for its calibration (host time)")
 
     _port: Port | None = field(default=None, init=False)
     _calibration: Calibration | None = field(default=None, init=False)
@@ -183,15 +184,15 @@ class Ppk2Meter(Meter):
         for _ in range(2):
             self._command(Command.GET_METADATA)
             got = b""
-            for _ in range(75):
+            for _ in range(max(1, round(self.answer_s / 0.04))):
                 got += self._line().read(4096)
                 text = got[-(1 << 16) :].decode("latin-1")
                 begin = max(text.find("Calibrated:"), 0) or max(text.find("R0:"), 0)
                 if (end := text.find("END", begin)) >= 0:
                     return text[begin:end]
         raise MeterFault(
-            f"PPK2: no complete calibration within 3 s ({len(got)} bytes came); is this its data "
-            "port, and is no other program using it?"
+            f"PPK2: no complete calibration within {self.answer_s} s ({len(got)} bytes came); "
+            "is this its data port, and is no other program using it?"
         )
 
     # ---- samples ---------------------------------------------------------------------------------
@@ -237,7 +238,7 @@ class Ppk2Meter(Meter):
         gaps = np.diff(parsed.slots, prepend=parsed.slots[:1] - 1) > 1
         flags = replaced * Flag.RANGE_SWITCH + saturated * Flag.SATURATED + gaps * Flag.GAP_BEFORE
         volts = np.full(n, float(self.voltage_v or 0.0))
-        time_s = (parsed.slots * _DT).astype(np.float64)
+        time_s = parsed.slots / SAMPLE_RATE_HZ
         warnings = [
             MeterWarning(e.kind, _TEXT[e.kind], e.at * _DT, e.count, voids=e.kind == "misaligned")
             for e in parsed.events
