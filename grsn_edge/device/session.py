@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from grsn_edge.device.frames import MAX_PAYLOAD, Frame, FrameReader, encode
@@ -21,7 +21,9 @@ from grsn_edge.errors import DeviceRefused, DeviceRestarted, LinkError, ModelMis
 __all__ = ["LinkCounters", "Session"]
 
 _SEQUENCES = 1 << 16
-_LEAST_WAIT, _FIRST_WAIT = 0.02, 0.2
+_LEAST_WAIT, _FIRST_WAIT, _MOST_BACKED_OFF = 0.02, 0.2, 4
+_SHORTEST = 0.001  # seconds between two notices that do not mean the same loss
+_OVERHEAD = 20  # bytes of a frame on the line that are not payload, at most
 _REFUSALS = {
     Result.UNKNOWN: "it does not know that command, or was built without it",
     Result.MALFORMED: "the request was malformed",
@@ -48,7 +50,10 @@ class LinkCounters:
 
 @dataclass(slots=True)
 class _Pending:
-    """A request on its way: when it was sent last, how often, and its reply where that came."""
+    """A request on its way: when it was sent last, how often, and its reply where that came.
+
+    ``queued`` are the bytes that were under way when it was sent, its own included.
+    """
 
     sequence: int
     command: int
@@ -56,27 +61,46 @@ class _Pending:
     for_model: bool
     sent: float = 0.0
     tries: int = 0
+    queued: int = 0
     reply: bytes | None = None
 
 
 @dataclass(slots=True)
 class _Wait:
-    """Seconds until a request is sent again: smoothed round trip and its variation (RFC 6298)."""
+    """How long until a request is sent again: RFC 6298, beside the time that its bytes take.
 
-    seconds: float = _FIRST_WAIT
-    mean: float | None = None
+    A long frame behind others needs longer than the short ones before it: each reply bounds the
+    seconds that a byte can take, and what a reply takes beyond its bytes is smoothed.
+    """
+
+    first: float = _FIRST_WAIT
+    per_byte: float | None = None
+    mean: float = 0.0
     deviation: float = 0.0
+    backed_off: int = 1
 
-    def learn(self, took: float) -> None:
-        if self.mean is None:
-            self.mean, self.deviation = took, took / 2
-        else:
-            self.deviation += (abs(took - self.mean) - self.deviation) / 4
-            self.mean += (took - self.mean) / 8
-        self.seconds = max(_LEAST_WAIT, self.mean + 4 * self.deviation)
+    def learn(self, took: float, count: int) -> None:
+        """``count`` bytes went there and back in ``took`` seconds."""
+        if self.per_byte is None:
+            self.per_byte, self.deviation = took / count, took / 2
+        self.per_byte = min(self.per_byte, took / count)
+        beyond = took - count * self.per_byte
+        self.deviation += (abs(beyond - self.mean) - self.deviation) / 4
+        self.mean += (beyond - self.mean) / 8
 
-    def back_off(self, most: float) -> None:
-        self.seconds = min(2 * self.seconds, most)
+    def usual(self, count: int) -> float:
+        """Seconds that ``count`` bytes usually take there and back."""
+        return self.mean + count * (self.per_byte or 0.0)
+
+    def seconds(self, count: int) -> float:
+        """After how long ``count`` bytes without an answer are sent again."""
+        if self.per_byte is None:
+            return self.first * self.backed_off
+        return max(_LEAST_WAIT, self.usual(count) + 4 * self.deviation) * self.backed_off
+
+    def back_off(self) -> None:
+        """No answer came in time."""
+        self.backed_off = min(2 * self.backed_off, _MOST_BACKED_OFF)
 
 
 @dataclass(slots=True)
@@ -114,7 +138,7 @@ class Session:
         line, deadline = encode(request), time.monotonic() + self.patience
         while time.monotonic() < deadline:
             self.transport.write(line)
-            for frame in self._receive(self._wait.seconds):
+            for frame in self._receive(self._wait.first):
                 if frame.type == Command.HELLO and frame.is_reply and len(frame.payload) > 16:
                     hello = Hello.unpack(frame.payload)
                     if hello.nonce == nonce:
@@ -198,7 +222,7 @@ class Session:
         self.id, self.hello, self.contract = session, hello, hello.contract
         if self.baud:
             line = 2 * hello.window * (hello.payload + 20) * 10 / self.baud
-            self._wait.seconds = max(_FIRST_WAIT, line)
+            self._wait.first = max(_FIRST_WAIT, line)
         return hello
 
     def _refill(self, command: int, more: Iterator[bytes], for_model: bool) -> None:
@@ -216,23 +240,23 @@ class Session:
             self._sequence = (self._sequence + 1) % _SEQUENCES
             self.counters.requests += 1
             self._pending.append(pending)
-            self._send([pending])
+            self._send([pending], sum(len(p.line) for p in self._pending if p.reply is None))
 
-    def _send(self, requests: Iterable[_Pending]) -> None:
-        now, lines = time.monotonic(), []
+    def _send(self, requests: Sequence[_Pending], queued: int) -> None:
+        now = time.monotonic()
         for request in requests:
             self.counters.repeats += request.tries > 0
-            request.sent, request.tries = now, request.tries + 1
-            lines.append(request.line)
-        self.transport.write(b"".join(lines))
+            request.sent, request.tries, request.queued = now, request.tries + 1, queued
+        self.transport.write(b"".join(request.line for request in requests))
 
     def _collect(self, progress: float, patience: float) -> None:
         """Wait for frames, or for the time to send again."""
         oldest = self._pending[0]
-        for frame in self._receive(oldest.sent + self._wait.seconds - time.monotonic()):
+        due = oldest.sent + self._wait.seconds(oldest.queued + self.hello.payload + _OVERHEAD)
+        for frame in self._receive(due - time.monotonic()):
             self._take(frame)
         now = time.monotonic()
-        if oldest.reply is not None or now < oldest.sent + self._wait.seconds:
+        if oldest.reply is not None or now < due:
             return
         if now > progress + patience:
             raise LinkError(
@@ -241,8 +265,8 @@ class Session:
                 f"reset or restore the state{self._seen()}"
             )
         self.counters.timeouts += 1
-        self._wait.back_off(patience / 4)
-        self._send(p for p in self._pending if p.reply is None)
+        self._wait.back_off()
+        self._send([oldest], len(oldest.line))
 
     def _receive(self, timeout: float) -> list[Frame]:
         return self.reader.feed(self.transport.read(max(0.0, timeout)))
@@ -263,8 +287,9 @@ class Session:
         for request in self._pending:
             if request.sequence == frame.sequence and request.command == frame.type:
                 if request.reply is None and request.tries == 1:  # else it is not known to which
-                    self._wait.learn(time.monotonic() - request.sent)
-                request.reply = frame.payload
+                    bytes_under_way = request.queued + len(frame.payload) + _OVERHEAD
+                    self._wait.learn(time.monotonic() - request.sent, bytes_under_way)
+                request.reply, self._wait.backed_off = frame.payload, 1
                 return
 
     def _resend(self, frame: Frame) -> None:
@@ -279,14 +304,15 @@ class Session:
             )
         missing = [p for p in self._pending if self._is_from(p, frame.sequence)]
         if missing and (missing[0].tries == 1 or self._is_due(missing[0])):
-            self._send(missing)
+            self._send(missing, sum(len(p.line) for p in missing))
 
     def _is_from(self, request: _Pending, sequence: int) -> bool:
         return (request.sequence - sequence) % _SEQUENCES < _SEQUENCES // 2
 
     def _is_due(self, request: _Pending) -> bool:
         """Whether an answer to its last sending could be here: several ask for the same one."""
-        return time.monotonic() - request.sent > (self._wait.mean or _LEAST_WAIT)
+        usual = self._wait.usual(request.queued + _OVERHEAD)
+        return time.monotonic() - request.sent > max(usual, _SHORTEST)
 
     def _lose(self, frame: Frame) -> None:
         if all(frame.sequence != p.sequence for p in self._pending):
