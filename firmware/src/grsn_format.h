@@ -83,6 +83,7 @@ typedef enum grsn_op {
     GRSN_SHIFT,   /* clip(shr(x[start + i], s)) */
     GRSN_LUT,     /* table at p, of clip(shr(x[start + i], s)) + 128; no shift where s is 0 */
     GRSN_ADD,     /* clip(x + y) */
+    GRSN_ADD_SHR, /* clip(x + shr(y, s)) */
     GRSN_SUB,
     GRSN_MUL,
     GRSN_MUL_SHR, /* clip(shr(x * y, s)) */

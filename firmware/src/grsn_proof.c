@@ -54,6 +54,7 @@ static const form_t forms[GRSN_OPS] = {
     [GRSN_SHIFT] = {"xsc", 1, WIDE | PART, INT32},
     [GRSN_LUT] = {"xsct", 1, WIDE | PART, INT32},
     [GRSN_ADD] = {"xy+c", 2, INT32 | SAME, INT32},
+    [GRSN_ADD_SHR] = {"xys+c", 2, INT32 | SAME, INT32},
     [GRSN_SUB] = {"xy-", 2, INT32 | SAME, INT32},
     [GRSN_MUL] = {"xy*", 2, INT32 | SAME, INT32},
     [GRSN_MUL_SHR] = {"xy*sc", 2, INT32 | SAME, INT32},
@@ -369,7 +370,7 @@ static int fits_operation(const proof_t *proof)
         return in_data(proof, node->p, 512) && node->flags & GRSN_CLIPPED &&
                node->clip_lo >= -128 && node->clip_hi <= 127;
     }
-    if (op == GRSN_SHIFT || (op >= GRSN_MUL_SHR && op <= GRSN_BLEND)) {
+    if (op == GRSN_SHIFT || op == GRSN_ADD_SHR || (op >= GRSN_MUL_SHR && op <= GRSN_BLEND)) {
         return node->shift != 0;
     }
     return op != GRSN_RESET || y->op == GRSN_CONST;

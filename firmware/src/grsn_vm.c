@@ -25,8 +25,10 @@
 #define GRSN_ELEMENTWISE
 #elif defined(__clang__)
 #define GRSN_ELEMENTWISE _Pragma("clang loop vectorize(assume_safety)")
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) && UINTPTR_MAX > 0xffffffffu
 #define GRSN_ELEMENTWISE _Pragma("GCC ivdep")
+#elif defined(__GNUC__)
+#define GRSN_ELEMENTWISE _Pragma("GCC unroll 4")
 #else
 #define GRSN_ELEMENTWISE
 #endif
@@ -87,28 +89,98 @@ static const void *element(const void *values, uint32_t type, uint32_t i)
 
 /* ---- matrix-vector products --------------------------------------------------------------- */
 
-/* The products of spikes: of those that fired, the columns; or, of few rows, the elements. */
-static void add_events(const memory_t *memory, const grsn_node_t *node, const int8_t *spikes,
-                       int32_t n, void *acc)
+/* Set accumulators to the bias, in words. */
+static void set_to(int32_t *acc, const int32_t *bias, uint32_t bytes)
 {
-    const int8_t *weights = (const int8_t *)(memory->base[GRSN_IN_DATA] + node->p);
+    const int32_t n = (int32_t)((bytes + 3u) / 4u);
+    EACH(acc, bias[i]);
+}
+
+#if defined(GRSN_SXTAB16)
+/* Sums of bytes in pairs: of every four rows, one word holds rows 0 and 2, the other 1 and 3. */
+static void exchange(int32_t *to, const int32_t *from, int32_t quads)
+{
+    for (; quads > 0; quads--, to += 2, from += 2) {
+        const int32_t first = from[0], second = from[1];
+        int32_t even, odd;
+        __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(even) : "r"(first), "r"(second));
+        __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(odd) : "r"(second), "r"(first));
+        to[0] = even;
+        to[1] = odd;
+    }
+}
+
+static void add_pair(int32_t *sums, const int32_t *end, const int32_t *a, const int32_t *b)
+{
+    for (; sums < end; sums += 2) {
+        const int32_t first = *a++, second = *b++;
+        int32_t even = sums[0], odd = sums[1];
+        GRSN_SXTAB16(even, first);
+        GRSN_SXTAB16_ODD(odd, first);
+        GRSN_SXTAB16(even, second);
+        GRSN_SXTAB16_ODD(odd, second);
+        sums[0] = even;
+        sums[1] = odd;
+    }
+}
+
+static void add_one(int32_t *sums, const int32_t *end, const int32_t *a)
+{
+    for (; sums < end; sums += 2) {
+        const int32_t first = *a++;
+        int32_t even = sums[0], odd = sums[1];
+        GRSN_SXTAB16(even, first);
+        GRSN_SXTAB16_ODD(odd, first);
+        sums[0] = even;
+        sums[1] = odd;
+    }
+}
+
+static void sum_columns(int32_t *sums, const int32_t *bias, const int8_t *columns, int32_t rows,
+                        const uint16_t *active, int32_t count)
+{
+    const int32_t *end = sums + rows / 2;
+    exchange(sums, bias, rows / 4);
+    for (; count >= 2; count -= 2, active += 2) {
+        add_pair(sums, end, (const int32_t *)(const void *)(columns + active[0] * rows),
+                 (const int32_t *)(const void *)(columns + active[1] * rows));
+    }
+    if (count != 0) {
+        add_one(sums, end, (const int32_t *)(const void *)(columns + *active * rows));
+    }
+    exchange(sums, sums, rows / 4);
+}
+#endif
+
+/* The products of spikes: of those that fired, the columns; or, of few rows, the elements. */
+static void events(const memory_t *memory, const grsn_node_t *node, const int8_t *spikes,
+                   int32_t n, const int8_t *weights, const int32_t *bias, int32_t *acc)
+{
     const int32_t rows = (int32_t)node->n;
-#if GRSN_VM_FAST
+#if GRSN_VM_FAST && UINTPTR_MAX > 0xffffffffu /* vectors */
     if (node->op == GRSN_GATE) {
+        set_to(acc, bias, node->n * 4u);
         grsn_gate_rows_i32(acc, weights, rows, spikes, n);
         return;
     }
 #endif
     uint16_t *active = (uint16_t *)(void *)memory->base[GRSN_IN_SCRATCH];
     const int32_t count = grsn_active(spikes, n, active);
+#if defined(GRSN_SXTAB16)
+    if (node->type == GRSN_INT16 && rows % 4 == 0) {
+        sum_columns(acc, bias, weights, rows, active, count);
+        return;
+    }
+#endif
+    set_to(acc, bias, node->n << node->type);
     if (node->op == GRSN_GATE) {
         for (int32_t i = 0; i < rows; i++, weights += n) {
             for (int32_t k = 0; k < count; k++) {
-                ((int32_t *)acc)[i] += weights[active[k]];
+                acc[i] += weights[active[k]];
             }
         }
     } else if (node->type == GRSN_INT16) {
-        grsn_add_columns_i16(acc, weights, rows, active, count);
+        grsn_add_columns_i16((int16_t *)(void *)acc, weights, rows, active, count);
     } else {
         grsn_add_columns_i32(acc, weights, rows, active, count);
     }
@@ -119,16 +191,15 @@ static void product(const memory_t *memory, const grsn_node_t *node, const void 
 {
     const int8_t *weights = (const int8_t *)(memory->base[GRSN_IN_DATA] + node->p);
     const int32_t *bias = (const int32_t *)(void *)(memory->base[GRSN_IN_DATA] + node->q);
-    const int32_t words = (int32_t)(((node->n << node->type) + 3u) / 4u);
-    for (int32_t i = 0; i < words; i++) {
-        acc[i] = bias[i];
+    if (node->op < GRSN_COLUMNS) {
+        events(memory, node, x, n, weights, bias, acc);
+        return;
     }
+    set_to(acc, bias, node->n * 4u);
     if (node->op == GRSN_COLUMNS) {
         grsn_by_columns_i32(acc, weights, (int32_t)node->n, x, n);
-    } else if (node->op == GRSN_ROWS) {
-        grsn_by_rows_i32(acc, weights, (int32_t)node->n, x, n);
     } else {
-        add_events(memory, node, x, n, acc);
+        grsn_by_rows_i32(acc, weights, (int32_t)node->n, x, n);
     }
 }
 
@@ -139,6 +210,15 @@ static inline int32_t index_of(int32_t x, unsigned s, int32_t lo, int32_t hi)
 {
     return grsn_clip(s != 0 ? grsn_shr(x, s) : x, lo, hi) + 128;
 }
+
+/* In two loops, of which vectors take the first, or in one. */
+#if GRSN_VM_FAST && UINTPTR_MAX > 0xffffffffu
+#define EACH_INDEX(y, x) EACH(y, index_of(x[i], s, lo, hi))
+#define EACH_ENTRY(y, x) EACH(y, table[y[i]])
+#else
+#define EACH_INDEX(y, x)
+#define EACH_ENTRY(y, x) EACH(y, table[index_of(x[i], s, lo, hi)])
+#endif
 
 #define DEFINE_UNARY(type, suffix)                                                                \
     static void unary_##suffix(const grsn_node_t *node, const type *x, const int16_t *table,      \
@@ -152,7 +232,8 @@ static inline int32_t index_of(int32_t x, unsigned s, int32_t lo, int32_t hi)
         } else if (node->op == GRSN_SHIFT) {                                                      \
             EACH_CLIPPED(y, grsn_shr(x[i], s));                                                   \
         } else {                                                                                  \
-            EACH(y, table[index_of(x[i], s, lo, hi)]);                                            \
+            EACH_INDEX(y, x);                                                                     \
+            EACH_ENTRY(y, x);                                                                     \
         }                                                                                         \
     }
 
@@ -171,6 +252,9 @@ static void elementwise(const memory_t *memory, const grsn_node_t *node, int32_t
     switch (node->op) {
     case GRSN_ADD:
         EACH_CLIPPED(to, x[i] + y[i]);
+        break;
+    case GRSN_ADD_SHR:
+        EACH_CLIPPED(to, x[i] + grsn_shr(y[i], s));
         break;
     case GRSN_SUB:
         EACH(to, x[i] - y[i]);
@@ -191,8 +275,32 @@ static void elementwise(const memory_t *memory, const grsn_node_t *node, int32_t
         EACH(spikes, (int8_t)grsn_ge(x[i], y[i]));
         break;
     default: /* GRSN_RESET */
-        EACH(to, x[i] - grsn_gate(y[i], grsn_ge(x[i], y[i])));
+        EACH(to, x[i] - (grsn_ge(x[i], y[i]) ? y[i] : 0));
         break;
+    }
+}
+
+/* A comparison and the reset of what it compared, as they come in pairs, in one loop; the spikes are
+ * still needed, so that the reset is not written over them. */
+static int fires(const memory_t *memory, const grsn_node_t *node, const grsn_node_t *end)
+{
+    const grsn_node_t *next = node + 1;
+    return node->op == GRSN_GE && next < end && next->op == GRSN_RESET && next->n == node->n &&
+           next->args[0] == node->args[0] && next->args[1] == node->args[1] &&
+           node->last > (uint32_t)(next - memory->nodes);
+}
+
+static void fire(const memory_t *memory, const grsn_node_t *node)
+{
+    const int32_t *x = operand(memory, node, 0), *y = operand(memory, node, 1);
+    const int32_t n = (int32_t)node->n;
+    int8_t *spikes = place(memory, node);
+    int32_t *to = place(memory, node + 1);
+    GRSN_ELEMENTWISE
+    for (int32_t i = 0; i < n; i++) {
+        const int32_t spike = grsn_ge(x[i], y[i]);
+        to[i] = x[i] - grsn_gate(y[i], spike);
+        spikes[i] = (int8_t)spike;
     }
 }
 
@@ -256,9 +364,13 @@ void grsn_step(const grsn_model_t *model, void *state, void *scratch, const int3
     const grsn_u16_t *outputs = grsn_outputs(model->image);
     const memory_t memory = memory_of(model, state, scratch);
     take(&memory, header->inputs, observation);
-    for (const grsn_node_t *node = memory.nodes + header->sources;
-         node < memory.nodes + header->nodes; node++) {
-        compute(&memory, node);
+    const grsn_node_t *end = memory.nodes + header->nodes;
+    for (const grsn_node_t *node = memory.nodes + header->sources; node < end; node++) {
+        if (fires(&memory, node, end)) {
+            fire(&memory, node++);
+        } else {
+            compute(&memory, node);
+        }
     }
     for (uint32_t k = 0; k < header->outputs; k++) {
         const grsn_node_t *node = memory.nodes + outputs[k];

@@ -57,7 +57,7 @@ COUNTS = {
     "data_end": (88, "I"),
 }
 (INPUT, STATE, CONST, EVENT, GATE, COLUMNS, ROWS, MOVE, FILL, APPEND, ARGMAX) = range(11)
-(SCALE, SHIFT, LUT, ADD, SUB, MUL, MUL_SHR, MAC_SHR, BLEND, GE, RESET) = range(11, 22)
+(SCALE, SHIFT, LUT, ADD, ADD_SHR, SUB, MUL, MUL_SHR, MAC_SHR, BLEND, GE, RESET) = range(11, 23)
 
 
 def node_of(data: bytes, op: int) -> int:
@@ -97,7 +97,7 @@ def every_operation() -> Program:
     b.next(o, spike)
     row = b.matvec(rng.integers(-9, 9, (2, 4)), x, name="row")
     leaked = (row * b.const([5, 7])).shr(3)
-    product = (few - k) * (few * k).shr(1)
+    product = (few - k) * (few * k).shr(1) + (few + k).shr(2)
     b.output("index", b.argmax(b.concat(row, leaked, few, k)))
     b.output("rest", b.concat(product, few[1:2].shr(1)))
     return b.build()
@@ -109,7 +109,7 @@ DATA = image(every_operation())
 def test_every_operation_of_the_machine_is_in_the_image_that_is_forged() -> None:
     first, nodes = HEADER, int.from_bytes(DATA[82:84], "little")
     found = {DATA[first + NODE * k] for k in range(nodes)}
-    assert found == set(range(22))
+    assert found == set(range(23))
     assert status(DATA) == OK
 
 
@@ -199,11 +199,11 @@ def test_every_count_and_size_is_checked(name: str, change: int) -> None:
 _REFUSED = (FORMAT, PROOF)
 
 
-@pytest.mark.parametrize("op", range(22))
+@pytest.mark.parametrize("op", range(23))
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("op", 22),
+        ("op", 23),
         ("type", 3),
         ("space", 3),
         ("n", 0),
@@ -240,6 +240,7 @@ def test_every_field_of_a_node_is_checked(op: int, field: str, value: int) -> No
         (SCALE, "start", 1),
         (ADD, "start", 1),
         (SHIFT, "shift", 0),
+        (ADD_SHR, "shift", 0),
         (BLEND, "shift", 0),
         (ADD, "arg0", 2**16 - 1),
         (ADD, "arg1", 60),
@@ -267,7 +268,7 @@ def test_a_value_is_not_overwritten_before_its_last_reader() -> None:
 # ---- claims that do not follow -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("op", [op for op in range(3, 22) if op not in (GE,)])
+@pytest.mark.parametrize("op", [op for op in range(3, 23) if op not in (GE,)])
 @pytest.mark.parametrize("field", ["lo", "hi"])
 def test_a_claim_that_is_tighter_than_the_proof_is_refused(op: int, field: str) -> None:
     at = node_of(DATA, op) + FIELDS[field][0]

@@ -46,13 +46,13 @@ def test_operations_give_the_integers_of_the_spec(example: Example) -> None:
 
 
 @pytest.mark.parametrize("flags", [SMALL, FAST], ids=["small", "fast"])
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(24))
 def test_random_programs_keep_every_integer(seed: int, flags: tuple[str, ...]) -> None:
     same_integers(random_graph(seed), *flags, steps=80)
 
 
 @pytest.mark.parametrize("flags", [SMALL, FAST], ids=["small", "fast"])
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_random_networks_keep_every_integer(seed: int, flags: tuple[str, ...]) -> None:
     same_integers(random_program(seed).program, *flags)
 
@@ -171,8 +171,8 @@ def test_the_self_test_names_the_first_step_that_differs_or_the_final_state() ->
     ("right", "wrong"),
     [
         ("x + ((int32_t)1 << (s - 1u))", "x"),
-        ("return x & -spike", "return x"),
-        ("return x > lo ? x : lo", "return x"),
+        ("return x & -spike", "return x + 0 * spike"),
+        ("return x > lo ? x : lo;", "return x > lo ? x : lo + 1;"),
     ],
 )
 def test_a_wrong_primitive_is_caught_by_the_self_test(

@@ -47,6 +47,7 @@ FORMS: Mapping[str, Form] = MappingProxyType(
         "shift": Form(_WIDE, _INT32, clips=True),
         "lut": Form(_WIDE, _INT32, clips=True),
         "add": Form(_INT32, _INT32, clips=True),
+        "add_shr": Form(_INT32, _INT32, clips=True),
         "sub": Form(_INT32, _INT32),
         "mul": Form(_INT32, _INT32),
         "mul_shr": Form(_INT32, _INT32, clips=True),
@@ -62,8 +63,8 @@ CODES: Mapping[str, int] = MappingProxyType({op: code for code, op in enumerate(
 
 IN_PLACE = frozenset(
     {
-        "move", "scale", "shift", "lut", "add", "sub", "mul", "mul_shr", "mac_shr", "blend", "ge",
-        "reset",
+        "move", "scale", "shift", "lut", "add", "add_shr", "sub", "mul", "mul_shr", "mac_shr",
+        "blend", "ge", "reset",
     }
 )  # fmt: skip
 """Operations that may overwrite an operand of their own length and storage."""

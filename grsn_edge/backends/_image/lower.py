@@ -147,6 +147,11 @@ class Lowering:
             value = _uniform(constant)
             if value is not None:
                 return self._plain(node, "scale", args=(x.name,), p=1, q=value)
+        for x, y in _both_orders(self._args(node)):
+            if y.op == "shr" and self._only_reader(y) and self._lower_one(y).op == "shift":
+                (inner,), shift = self._args(y), int(y.attrs["shift"])
+                args, nodes = (x.name, inner.name), (y, node)
+                return self._plain(node, "add_shr", args=args, nodes=nodes, shift=shift)
         return self._plain(node, "add")
 
     def _sub(self, node: Node) -> Instruction:
