@@ -16,7 +16,9 @@ EXAMPLE = "grsn-edge train cartpole-p --spike-rate 0.05 --seed 0 --out out/cartp
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument("task", help="see `grsn-edge tasks`")
-    parser.add_argument("--network", default="grsn", help="grsn (default), grsn-a, lif or mlp")
+    parser.add_argument(
+        "--network", default="grsn", help="grsn (default), mlp, gru, lstm, …: see docs/cells.md"
+    )
     parser.add_argument("--hidden", type=int, help="neurons per layer (default: the recipe's)")
     parser.add_argument("--seed", type=int, default=0, help="decides all (default 0)")
     parser.add_argument(

@@ -13,8 +13,8 @@ Integers: U is the upper byte of a seeded random number (:mod:`grsn_edge.neurons
 middle (i + 1/2) / 256 through a table of 256 entries: T G is within [-1.83 T, 6.24 T], and an
 action much rarer than one in 256 may never be drawn.  A reset repeats the same numbers.
 
-One action and step costs what the read-out costs, 2 multiplications, 1 table look-up, and 4 bytes
-of state more.
+One action and step costs what the read-out costs, and 1 multiplication, 1 table look-up and 4
+bytes of state more.
 """
 
 from __future__ import annotations
