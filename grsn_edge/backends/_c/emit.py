@@ -525,8 +525,8 @@ class _Emitter:
         (arg,), shift = self._operands(node), int(node.attrs["shift"])
         if arg.name in self.folds.added:
             return f"grsn_asr{suffix}({operand}, {shift})"
-        if arg.interval.high + (1 << (shift - 1)) >= 2**15:
-            suffix = ""
+        if suffix and arg.interval.high + (1 << (shift - 1)) >= 2**15:
+            return f"(grsn_fast16)grsn_shr({operand}, {shift})"
         return f"grsn_shr{suffix}({operand}, {shift})"
 
     def _clip(self, node: Node, operand: str, suffix: str) -> str:
