@@ -66,6 +66,7 @@ def _zig(core: str, base: tuple[str, ...] = _SOFT) -> tuple[str, ...]:
 
 
 _RV32 = ("-march=rv32imac", "-mabi=ilp32", "-misa-spec=2.2", "-mcmodel=medany")
+_NO_FALSE_ALARM = "-Wno-uninitialized"  # avr-gcc 5 warns of some initialised tables in flash
 _SMALL = (0, 256 << 10, 0x20000000, 16 << 10)
 _SECURE = (0x10000000, 512 << 10, 0x38000000, 64 << 10)
 
@@ -87,7 +88,7 @@ TARGETS: dict[str, Target] = {
     ),
     "avr": Target(
         "ATmega328P",
-        ("avr-gcc", "-mmcu=atmega328p", "-DF_CPU=16000000UL", "-std=gnu99"),
+        ("avr-gcc", "-mmcu=atmega328p", "-DF_CPU=16000000UL", "-std=gnu99", _NO_FALSE_ALARM),
         ("simavr", "-m", "atmega328p", "-f", "16000000"),
         (),
         unit="cycles",
