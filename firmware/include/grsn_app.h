@@ -42,6 +42,7 @@
 #include "grsn_store.h"
 #endif
 #if GRSN_APP_SUPERVISOR
+#include "grsn_guard.h"
 #include "grsn_supervisor.h"
 /* Bytes of a supervisor section, as GRSN_CONFIGURE brings it. */
 #ifndef GRSN_APP_CONFIG
@@ -123,6 +124,7 @@ typedef struct grsn_app {
     uint32_t loading_crc; /* of the image that is announced */
 #endif
 #if GRSN_APP_SUPERVISOR
+    grsn_guard_t guard;
     grsn_supervisor_t supervisor;
     grsn_supervisor_config_t config;
     uint8_t section[GRSN_APP_CONFIG];

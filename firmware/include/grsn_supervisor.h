@@ -137,7 +137,7 @@ grsn_transition_t grsn_supervisor_next(uint8_t state, uint16_t conditions);
 
 /* Read the supervisor section of a policy image, docs/SPEC.md §11.2: 0, or -1 where a byte of it
  * cannot be.  The bytes stay readable while the configuration is used. */
-int32_t grsn_supervisor_config_read(const uint8_t *bytes, size_t size,
+int32_t grsn_supervisor_config_read(const uint8_t *bytes, uint32_t size,
                                     grsn_supervisor_config_t *config);
 
 /* For a policy without that section: the default times, no limits, and no safe action: the last

@@ -18,7 +18,7 @@ static int configure(supervisor_t *self, PyObject *section, unsigned int period_
     if (size == 0) {
         grsn_supervisor_config_default(period_us, action_n, &self->config);
     } else if (grsn_supervisor_config_read((const uint8_t *)PyBytes_AsString(section),
-                                           (size_t)size, &self->config) != 0) {
+                                           (uint32_t)size, &self->config) != 0) {
         return -1;
     }
     Py_INCREF(section);

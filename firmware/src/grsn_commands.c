@@ -84,9 +84,16 @@ static void read_section(grsn_app_t *app)
     }
 }
 
+/* The state changes otherwise than by a supervised step. */
+static void unseal(grsn_app_t *app)
+{
+    app->guard.is_sealed = 0;
+}
+
 static void begin_supervision(grsn_app_t *app)
 {
     const grsn_model_t *model = &app->engine.model;
+    grsn_guard_init(&app->guard);
     grsn_supervisor_init(&app->supervisor, grsn_app_now());
     grsn_supervisor_config_default(model->period_us, model->action_n, &app->config);
     if (is_open(app)) {
@@ -112,6 +119,11 @@ static int32_t is_supervised(const grsn_app_t *app)
 {
     (void)app;
     return 0;
+}
+
+static void unseal(grsn_app_t *app)
+{
+    (void)app;
 }
 
 static void begin_supervision(grsn_app_t *app)
@@ -298,6 +310,7 @@ static void put_action(reply_t *reply, const int32_t *action, uint32_t count, ui
 /* One step from `observation` to `action`; how far the counter moved. */
 static uint32_t timed_step(grsn_app_t *app)
 {
+    unseal(app);
     grsn_port_mark(1);
     const uint32_t before = grsn_port_cycles();
     grsn_engine_step(&app->engine, app->observation, app->action);
@@ -321,22 +334,43 @@ static uint32_t microseconds(uint32_t counts)
     return hz == 0 ? 0 : (uint32_t)((uint64_t)counts * 1000000u / hz);
 }
 
+/* Damage ends the run: what is damaged is not stepped again. */
+static int32_t is_damaged(grsn_app_t *app)
+{
+    if (grsn_guard_state(&app->guard, &app->engine.model, app->engine.work) != GRSN_OK) {
+        grsn_supervisor_report(&app->supervisor, GRSN_CORRUPT);
+    }
+    return (app->supervisor.conditions & GRSN_CORRUPT) != 0;
+}
+
+/* After a step: remember the state, look at the next piece of the image. */
+static void guard(grsn_app_t *app)
+{
+    grsn_guard_seal(&app->guard, &app->engine.model, app->engine.work);
+    if (grsn_engine_kind == GRSN_ENGINE_VM &&
+        grsn_guard_image(&app->guard, &app->engine.model) != GRSN_OK) {
+        grsn_supervisor_report(&app->supervisor, GRSN_CORRUPT);
+    }
+}
+
 /* One step under supervision; the action that may be given is in `output`. */
 static uint32_t supervised_step(grsn_app_t *app, uint8_t quality)
 {
     const uint32_t began = grsn_app_now();
+    const int32_t steps = quality != GRSN_OBSERVATION_REFUSED && !is_damaged(app);
     uint32_t counts = 0;
     grsn_supervisor_observation(&app->supervisor, &app->config, began,
                                 (grsn_observation_t)quality);
-    if (quality != GRSN_OBSERVATION_REFUSED) {
+    if (steps) {
         counts = timed_step(app);
         const uint32_t clocked = grsn_app_now() - began, counted = microseconds(counts);
         grsn_supervisor_step(&app->supervisor, &app->config,
                              counted > clocked ? counted : clocked);
+        guard(app);
     }
     (void)grsn_supervisor_update(&app->supervisor, &app->config, grsn_app_now());
     grsn_supervisor_output(&app->supervisor, &app->config,
-                           quality != GRSN_OBSERVATION_REFUSED ? app->action : NULL, app->output);
+                           steps ? app->action : NULL, app->output);
     return counts;
 }
 
@@ -465,6 +499,7 @@ static grsn_result_t reset_state(grsn_app_t *app, reply_t *reply)
     const grsn_result_t refusal = ready(app, reply);
     if (refusal == GRSN_DONE) {
         grsn_engine_reset(&app->engine);
+        unseal(app);
     }
     return refusal;
 }
@@ -594,6 +629,7 @@ static grsn_result_t state_set(grsn_app_t *app, request_t request, uint32_t stag
     }
     app->staged = 0;
     reply->detail = grsn_engine_state_set(&app->engine, saved, size);
+    unseal(app);
     return reply->detail == GRSN_OK ? GRSN_DONE : GRSN_REFUSED_STATE;
 }
 
@@ -709,6 +745,7 @@ static grsn_store_status_t activate(grsn_app_t *app, request_t request)
         open_or_refuse(app, grsn_engine_adopt(&app->engine));
     } else if (is_open(app)) {
         grsn_engine_reset(&app->engine); /* the golden vectors ran in its memory */
+        unseal(app);
     }
     return status;
 }

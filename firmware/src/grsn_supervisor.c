@@ -86,7 +86,7 @@ static int32_t is_sound_limit(const uint8_t *limit)
     return least <= safe && safe <= most && u32(limit + 12) >= 1 && u32(limit + 16) >= 1;
 }
 
-static int32_t are_sound_limits(const grsn_supervisor_config_t *config, size_t size)
+static int32_t are_sound_limits(const grsn_supervisor_config_t *config, uint32_t size)
 {
     if (size % LIMIT_SIZE != 0 || size / LIMIT_SIZE != config->n) {
         return 0;
@@ -99,12 +99,12 @@ static int32_t are_sound_limits(const grsn_supervisor_config_t *config, size_t s
     return 1;
 }
 
-static int32_t are_sound_choices(const grsn_supervisor_config_t *config, size_t size)
+static int32_t are_sound_choices(const grsn_supervisor_config_t *config, uint32_t size)
 {
     if (size < 8 || size % 4 != 0 || size / 4 - 1 != (config->n - 1) / 32 + 1) {
         return 0;
     }
-    for (uint32_t bit = config->n; bit < 8 * (uint32_t)(size - 4); bit++) {
+    for (uint32_t bit = config->n; bit < 8 * (size - 4); bit++) {
         if ((config->limits[4 + bit / 8] >> bit % 8 & 1) != 0) {
             return 0;
         }
@@ -120,7 +120,7 @@ static int32_t are_sound_times(const grsn_supervisor_config_t *config)
            config->period_us <= LONGEST_US / config->lost_periods;
 }
 
-int32_t grsn_supervisor_config_read(const uint8_t *bytes, size_t size,
+int32_t grsn_supervisor_config_read(const uint8_t *bytes, uint32_t size,
                                     grsn_supervisor_config_t *config)
 {
     if (size <= HEADER_SIZE || bytes[0] != SECTION_VERSION || bytes[1] > 1 || bytes[7] != 0) {

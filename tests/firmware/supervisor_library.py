@@ -90,7 +90,7 @@ def library(folder: Path, *more: Path) -> ctypes.CDLL:
     loaded.grsn_supervisor_next.argtypes = (ctypes.c_uint8, ctypes.c_uint16)
     loaded.grsn_supervisor_config_read.argtypes = (
         ctypes.c_char_p,
-        ctypes.c_size_t,
+        ctypes.c_uint32,
         ctypes.POINTER(Config),
     )
     for name in ("arm", "disarm", "update"):
