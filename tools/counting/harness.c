@@ -17,7 +17,6 @@ enum { PAINT = 0xA5, MARGIN = 96 /* bytes of the harness's own frames */ };
 
 #include <avr/interrupt.h>
 #include <avr/io.h>
-#include <avr/pgmspace.h>
 #include <avr/sleep.h>
 
 extern uint8_t __heap_start;
@@ -35,7 +34,6 @@ static void finish(void)
     sleep_mode();
 }
 
-#define CODE(i) (int8_t) pgm_read_byte(&codes[i])
 #define STACK_BOTTOM (&__heap_start)
 static uint32_t ticks;
 
@@ -65,7 +63,6 @@ HARNESS static void finish(void)
     *(volatile uint32_t *)0x100000u = 0x5555u;
 }
 
-#define CODE(i) codes[i]
 #define STACK_BOTTOM (&stack_bottom)
 #define CLOCKED(call) call
 
@@ -91,7 +88,6 @@ HARNESS static void finish(void)
     semihosting(0x18, (const void *)0x20026);
 }
 
-#define CODE(i) codes[i]
 #define STACK_BOTTOM (&stack_bottom)
 #define CLOCKED(call) call
 
@@ -128,7 +124,7 @@ HARNESS void run(uint8_t *top) /* the stack pointer of the caller, or a few byte
         RUN_CODE code[N_INPUTS];
         RUN_ACTION action[N_ACTIONS];
         for (int32_t i = 0; i < N_INPUTS; i++) {
-            code[i] = (RUN_CODE)CODE(step * N_INPUTS + i);
+            code[i] = codes[step * N_INPUTS + i];
         }
         CLOCKED(RUN_STEP(code, action));
         for (int32_t i = 0; i < N_ACTIONS; i++) {

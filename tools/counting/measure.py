@@ -111,11 +111,7 @@ def _write(program: Program, codes: np.ndarray, folder: Path) -> None:
     )
     run = f"""\
 #include "policy.h"
-#if defined(__AVR__)
-#include <avr/pgmspace.h>
-#else
-#define PROGMEM
-#endif
+#include "grsn_primitives.h"
 enum {{ N_STEPS = {len(codes)}, N_INPUTS = {source.n}, N_ACTIONS = {action.n} }};
 #define RUN_CODE {C_TYPE[source.dtype]}
 #define RUN_ACTION {C_TYPE[action.dtype]}
@@ -123,7 +119,7 @@ enum {{ N_STEPS = {len(codes)}, N_INPUTS = {source.n}, N_ACTIONS = {action.n} }}
 #define RUN_RESET policy_reset(&policy_state)
 #define RUN_STEP(code, action) policy_step(&policy_state, code, action)
 #define RUN_PUT_STATE do {{ {puts}}} while (0)
-static const {C_TYPE[source.dtype]} codes[{codes.size}] PROGMEM = {{
+static const GRSN_FLASH {C_TYPE[source.dtype]} codes[{codes.size}] = {{
 {numbers(codes, source.dtype)}
 }};
 """
