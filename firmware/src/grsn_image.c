@@ -64,6 +64,57 @@ static grsn_status_t check_layout(const uint8_t *image)
     return at == end ? GRSN_OK : GRSN_ERROR_FORMAT;
 }
 
+/* Whether every one of some IEEE 754 numbers is finite. */
+static int are_finite(const grsn_u32_t *bits, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if ((bits[i] & 0x7f800000u) == 0x7f800000u) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* The content of a section that this library reads; those of other modules are theirs to check. */
+static int fits_program(const grsn_header_t *header, const grsn_section_t *section,
+                        const grsn_u32_t *content)
+{
+    const uint64_t step = ((uint64_t)header->observation_n + header->action_n) * 4u;
+    uint32_t n = header->observation_n, before = 3; /* words before the floats */
+    if (section->kind == GRSN_SECTION_GOLDEN) {
+        return header->golden_steps != 0 &&
+               step * header->golden_steps + header->saved_size == section->size;
+    }
+    if (section->kind != GRSN_SECTION_ENCODER && section->kind != GRSN_SECTION_DECODER) {
+        return 1;
+    }
+    if (section->kind == GRSN_SECTION_DECODER) {
+        n = header->action_n;
+        before = 2;
+    }
+    if (section->size != before * 4u + (uint64_t)n * 8u || content[0] != n ||
+        !are_finite(content + before, 2u * n)) {
+        return 0;
+    }
+    return before == 2 ? content[1] <= 2 && (content[1] != 0 || n == 1)
+                       : (content[1] == 127 || content[1] == 32512) && content[2] <= 1;
+}
+
+static grsn_status_t check_sections(const uint8_t *image)
+{
+    const grsn_header_t *header = grsn_header(image);
+    uint32_t trajectories = 0;
+    for (uint32_t k = 0; k < header->sections; k++) {
+        const grsn_section_t *section = grsn_sections(image) + k;
+        const grsn_u32_t *content = (const grsn_u32_t *)(image + section->offset);
+        if (!fits_program(header, section, content)) {
+            return GRSN_ERROR_FORMAT;
+        }
+        trajectories += section->kind == GRSN_SECTION_GOLDEN;
+    }
+    return header->golden_steps == 0 || trajectories != 0 ? GRSN_OK : GRSN_ERROR_FORMAT;
+}
+
 grsn_status_t grsn_open(grsn_model_t *model, const void *image, size_t size)
 {
     grsn_status_t status = check_bytes(image, size);
@@ -72,6 +123,9 @@ grsn_status_t grsn_open(grsn_model_t *model, const void *image, size_t size)
     }
     if (status == GRSN_OK) {
         status = grsn_prove(image);
+    }
+    if (status == GRSN_OK) {
+        status = check_sections(image);
     }
     if (status != GRSN_OK) {
         return status;

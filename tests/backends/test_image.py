@@ -257,6 +257,33 @@ def test_every_constant_of_an_operation_is_checked(op: int, field: str, value: i
     assert status(with_field(DATA, op, field, value)) in _REFUSED
 
 
+@pytest.mark.parametrize(
+    ("kind", "offset", "value"),
+    [
+        (1, None, 21),  # another number of golden steps
+        (2, 0, 3),
+        (2, 4, 128),
+        (2, 8, 2),
+        (2, 12, 0x7F800000),
+        (2, 20, 0x7FC00000),
+        (3, 0, 2),
+        (3, 4, 3),
+        (3, 8, 0xFF800000),
+    ],
+)
+def test_sections_fit_the_program(kind: int, offset: int | None, value: int) -> None:
+    data = image(toy_policy())
+    entries = [struct.unpack_from("<HHII", data, HEADER + SECTION * k) for k in range(4)]
+    content = next(entry[2] for entry in entries if entry[0] == kind)
+    where = 68 if offset is None else content + offset
+    assert status(data) == OK
+    assert status(forged(data, where, "I", value)) == FORMAT
+
+
+def test_golden_steps_without_golden_vectors_are_refused() -> None:
+    assert status(forged(DATA, 68, "I", 1)) == FORMAT
+
+
 def test_a_value_is_not_overwritten_before_its_last_reader() -> None:
     first = HEADER
     inputs = [int.from_bytes(DATA[first + NODE * k + 8 :][:4], "little") for k in range(2)]
