@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shutil
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -12,6 +13,7 @@ from grsn_edge.backends import backend, backend_names
 from grsn_edge.backends._c.compiler import cache_folder, compiler, why_not
 from grsn_edge.cli.result import Result, columns
 from grsn_edge.conformance import compare, random_program
+from grsn_edge.device.emulate import emulatable, missing
 from grsn_edge.errors import GrsnEdgeError
 
 SUMMARY = "say what is installed and which backends work here, with a self-check"
@@ -30,6 +32,18 @@ _PACKAGES: tuple[str, ...] = (
     "rich",
     "tensorboard",
     "ziglang",
+    "unicorn",
+    "pyelftools",
+    "pyserial",
+)
+
+_TOOLS: tuple[str, ...] = (
+    "qemu-system-arm",
+    "qemu-system-riscv32",
+    "simavr",
+    "arm-none-eabi-gcc",
+    "riscv64-unknown-elf-gcc",
+    "avr-gcc",
 )
 
 
@@ -42,6 +56,7 @@ def run(args: argparse.Namespace) -> Result:
     backends = {name: _state_of(name) for name in backend_names()}
     usable = [name for name, state in backends.items() if state["reason"] is None]
     check = _self_check(usable)
+    boards = {name: missing(name) for name in emulatable()}
     data: dict[str, Any] = {
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
@@ -49,6 +64,8 @@ def run(args: argparse.Namespace) -> Result:
         "compiler": None if why_not() else " ".join(compiler()),
         "cache": str(cache_folder()),
         "backends": backends,
+        "boards": boards,
+        "tools": {name: shutil.which(name) for name in _TOOLS},
         "self_check": check,
     }
     rows = [("machine", data["machine"]), ("python", data["python"])]
@@ -57,6 +74,14 @@ def run(args: argparse.Namespace) -> Result:
     rows += [
         (f"backend {name}", f"usable: {s['summary']}" if s["reason"] is None else s["reason"])
         for name, s in backends.items()
+    ]
+    rows += [
+        (name, found or "not installed: tools/setup_emulators.sh")
+        for name, found in data["tools"].items()
+    ]
+    rows += [
+        (f"emulated board {name}", "ready" if reason is None else reason)
+        for name, reason in boards.items()
     ]
     return Result(data, columns([*rows, ("self-check", check["text"])]), 0 if check["ok"] else 1)
 
