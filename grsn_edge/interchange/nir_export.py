@@ -36,6 +36,8 @@ def export_nir(policy: Policy) -> bytes:
     for scope, layer in network:
         if layer.kind not in ("lif", "readout"):
             raise UsageError(f"'{scope}' ({layer.kind}) has no node in NIR; only lif policies do")
+        if getattr(layer, "inner_steps", 1) > 1:
+            raise UsageError(f"'{scope}' takes several inner steps, which NIR has no node for")
         nodes |= _layer(policy.program, scope, policy.period_s)
     nodes["output"] = nir.Output(np.array([network.n_out]))
     names = list(nodes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -84,6 +85,15 @@ def test_a_policy_of_other_cells_is_refused_by_name() -> None:
         export_nir(grsn)
     with pytest.raises(UsageError, match="provenance"):
         export_nir(toy_policy())
+
+
+def test_a_rate_coded_policy_is_refused() -> None:
+    policy = import_nir(WRITTEN_BY_SNNTORCH, Import(dt=DT))
+    first, *others = policy.provenance["network"]["cells"]
+    cells = [{**first, "inner_steps": 4}, *others]
+    network = {**policy.provenance["network"], "cells": cells}
+    with pytest.raises(UsageError, match="several inner steps"):
+        export_nir(replace(policy, provenance={**policy.provenance, "network": network}))
 
 
 def chain(tmp_path: Path, *nodes) -> Path:
