@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from grsn_edge.backends import backend
-from grsn_edge.device import Device
+from grsn_edge.device import Device, DevicePolicy
 from grsn_edge.device.boards import firmware_folder
 from grsn_edge.device.noise import Noise, NoisyLine, damaged
 from grsn_edge.device.policy import pack_state
@@ -62,6 +62,15 @@ def play(compiled: Path, toy: Policy, noise: Noise, steps: int, singly: int, see
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_step_happens_exactly_once(kind: str, compiled: Path, toy: Policy) -> None:
     play(compiled, toy, KINDS[kind], steps=2000, singly=60, seed=1)
+
+
+def test_a_policy_is_loaded_whole_over_a_bad_line(machine: Path, toy: Policy) -> None:
+    with (
+        NoisyLine(f"exec:{machine}", EVERYTHING, seed=5) as line,
+        Device.open(line.address, timeout=10) as device,
+    ):
+        device.load(toy)
+        assert DevicePolicy(device, toy).verify() == 20
 
 
 @pytest.mark.slow
