@@ -210,7 +210,7 @@ SETTING: Mapping[str, tuple[float, float, float, float, dict[str, Any]]] = {
     "pi5": (1.0, 1.0, 2.0, 1, {}),
     "otii": (0.01, 3.0, 0.8, 4, {"timeout_s": 0.3}),
     "lpm01a": (0.01, 3.0, 2.2, 8, {"silence_s": 0.2, "answer_s": 0.3}),
-    "joulescope": (0.01, 3.0, 0.5, 4, {"silence_s": 0.3}),
+    "joulescope": (0.01, 3.0, 0.4, 1, {"silence_s": 0.3, "rate_hz": 50_000}),
 }
 
 

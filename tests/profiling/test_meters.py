@@ -387,7 +387,15 @@ def test_what_cannot_be_honoured_is_refused(argv: list[str], capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ppk2", "rapl", "ina-hwmon", "ina-i2c", "pi5", "otii", "lpm01a", "joulescope"]
+    "name",
+    [
+        "ppk2",
+        "ina-i2c",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("rapl", "ina-hwmon", "pi5", "otii", "lpm01a", "joulescope")
+        ),
+    ],
 )
 def test_an_emulated_meter_is_read_by_another_process(name: str) -> None:
     """The line that ``emulate`` prints, as a user would type it."""
