@@ -3,6 +3,7 @@
 
     python tools/boards.py                  all boards, emulators, engines, compilers: minutes
     python tools/boards.py --short          pip-installed parts alone, few steps: under a minute
+    python tools/boards.py --only compilers, or episodes, or processors
     python tools/boards.py --out docs/boards.md   write the tables between the page's marks
 
 Episodes are played in gymnasium *through* the board; every return must equal the reference's, and
@@ -19,7 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,7 +28,7 @@ from pathlib import Path
 from grsn_edge.cli.result import columns
 from grsn_edge.device import Device
 from grsn_edge.device.boards import Board, board
-from grsn_edge.device.build import firmware, sizes, toolchains, why_not
+from grsn_edge.device.build import Sizes, firmware, sizes, toolchains, why_not
 from grsn_edge.device.emulate import emulatable, emulate, emulator_missing
 from grsn_edge.device.linux_board import build_device
 from grsn_edge.device.played import Game, compared, played, reference
@@ -37,7 +38,7 @@ from grsn_edge.tasks import task
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 POLICIES = ("cartpole-p", "cartpole-v", "pendulum-p")
-MARKS = ("<!-- boards: begin -->", "<!-- boards: end -->")
+SECTIONS = ("episodes", "compilers", "processors")
 FIRST_SEED = 1000
 LEVELS = ("-O0", "-Os", "-O2", "-O3")
 PROCESSORS = {
@@ -63,15 +64,17 @@ HEAD = (
 )  # fmt: skip
 
 
-def rows_of(policy: Policy, wanted: Game, episodes: int, short: bool) -> Iterator[Row]:
-    """Every board that can be emulated here, on every emulator, with every engine."""
+def rows_of(
+    policy: Policy, wanted: Game, episodes: int, short: bool, kinds: Sequence[str]
+) -> Iterator[Row]:
+    """Every board that can be emulated here, on each of these emulators, with every engine."""
     for name in emulatable():
         chosen = board(name)
-        for kind in chosen.emulators:
-            if emulator_missing(chosen, kind) or (short and kind != "unicorn"):
+        for kind in (kind for kind in chosen.emulators if kind in kinds):
+            if emulator_missing(chosen, kind):
                 continue
-            engines = ("vm", "generated") if chosen.emulated_engine == "vm" and not short else ()
-            for engine in engines or (chosen.emulated_engine,):
+            both = chosen.emulated_engine == "vm" and not short
+            for engine in ("vm", "generated") if both else (chosen.emulated_engine,):
                 yield row_of(chosen, kind, engine, policy, wanted, episodes)
 
 
@@ -79,15 +82,10 @@ def row_of(
     chosen: Board, kind: str, engine: str, policy: Policy, wanted: Game, episodes: int
 ) -> Row:
     """Play there, and compare."""
-    compiled_in = policy if engine == "generated" else None
-    with (
-        emulate(chosen.name, kind, policy=compiled_in) as emulated,
-        Device.open(emulated.address, timeout=20.0) as device,
-    ):
-        status = None if compiled_in else device.load(policy)
-        game = played(device, policy, task(policy.provenance["task"]), episodes, FIRST_SEED)
-        stack = emulated.machine.stack_used()
-        held = sizes(emulated.elf)
+    try:
+        game, held, stack, size, counter = play(chosen, kind, engine, policy, episodes)
+    except GrsnEdgeError as error:
+        return Row((chosen.name, chosen.cpu, kind, engine, f"FAILED: {error}", *[""] * 7), False)
     equal = game.episodes == wanted.episodes and game.digest == wanted.digest
     cells = (
         chosen.name,
@@ -97,13 +95,28 @@ def row_of(
         game.digest + ("" if equal else " DIFFERS"),
         f"{game.counts_mean:,.0f}",
         f"{game.counts_most:,}",
-        emulated.machine.counter.split()[0],
+        counter.split()[0],
         f"{held.flash:,}",
         f"{held.ram:,}",
         f"{stack:,}" if stack is not None else "",
-        f"{status.size:,}" if status else "in flash",
+        f"{size:,}" if size else "in flash",
     )
     return Row(cells, equal)
+
+
+def play(
+    chosen: Board, kind: str, engine: str, policy: Policy, episodes: int
+) -> tuple[Game, Sizes, int | None, int, str]:
+    """The episodes; sizes of the firmware; stack used; bytes of the image; what was counted."""
+    compiled_in = policy if engine == "generated" else None
+    with (
+        emulate(chosen.name, kind, policy=compiled_in) as emulated,
+        Device.open(emulated.address, timeout=20.0) as device,
+    ):
+        size = 0 if compiled_in else device.load(policy).size
+        game = played(device, policy, task(policy.provenance["task"]), episodes, FIRST_SEED)
+        stack = emulated.machine.stack_used()
+        return game, sizes(emulated.elf), stack, size, emulated.machine.counter
 
 
 def builds(policy: Policy, steps: int, short: bool) -> Iterator[Row]:
@@ -158,11 +171,16 @@ def found_version(package: str) -> str:
 
 
 class Report:
-    """Prints tables as they are made, and keeps them for the page."""
+    """Prints tables as they are made, and keeps them for the page, a section each."""
 
     def __init__(self) -> None:
+        self.sections: dict[str, list[str]] = {}
         self.lines: list[str] = []
         self.wrong = 0
+
+    def section(self, name: str) -> None:
+        """What follows belongs there."""
+        self.lines = self.sections[name] = []
 
     def text(self, line: str) -> None:
         """A line on both."""
@@ -181,42 +199,66 @@ class Report:
         self.lines += [bars[0], "|" + "---|" * len(head), *bars[1:], ""]
 
 
+def episodes_section(report: Report, args: argparse.Namespace) -> None:
+    """One table for each policy."""
+    kinds = ["unicorn"] if args.short else args.emulators
+    for name in POLICIES[: 1 if args.short else None]:
+        episodes = 1 if args.short else args.episodes
+        policy = load(MODELS / f"{name}.grsn")
+        wanted = reference(policy, task(name), episodes, FIRST_SEED)
+        returns = ", ".join(f"{e.ret:.1f}" for e in wanted.episodes)
+        report.text(f"### `{name}`: the reference has {wanted.digest}, returns {returns}")
+        report.table(HEAD, rows_of(policy, wanted, episodes, args.short, kinds))
+
+
+def compilers_section(report: Report, args: argparse.Namespace) -> None:
+    """One table."""
+    steps = 200 if args.short else 1000
+    policy = load(MODELS / f"{POLICIES[0]}.grsn")
+    report.text(f"### Compilers: `{POLICIES[0]}`, {steps} steps beside the reference")
+    report.table(("board", "compiler", "level", "actions"), builds(policy, steps, args.short))
+
+
+def processors_section(report: Report, args: argparse.Namespace) -> None:
+    """One table."""
+    policy = load(MODELS / f"{POLICIES[0]}.grsn")
+    report.text(f"### Processors under qemu-user: `{POLICIES[0]}`, 1000 steps beside the reference")
+    head = ("processor", "target", "golden vectors", "actions")
+    report.table(head, processors(policy, 1000))
+
+
 def main() -> int:
     """Parse, run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="boards that pip alone brings")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="SECTION")
     parser.add_argument("--episodes", type=int, default=5, help="of each policy (default 5)")
+    parser.add_argument("--emulators", nargs="+", default=["unicorn", "qemu", "simavr"])
     parser.add_argument("--out", type=Path, help="Markdown page to write the tables into")
     args = parser.parse_args()
     begun, report = time.time(), Report()
-    for name in POLICIES[: 1 if args.short else None]:
-        episodes, steps = (1, 200) if args.short else (args.episodes, 2000)
-        policy = load(MODELS / f"{name}.grsn")
-        wanted = reference(policy, task(name), episodes, FIRST_SEED)
-        returns = ", ".join(f"{e.ret:.1f}" for e in wanted.episodes)
-        report.text(f"### `{name}`: reference {wanted.digest}, returns {returns}")
-        report.table(HEAD, rows_of(policy, wanted, episodes, args.short))
-    policy = load(MODELS / f"{POLICIES[0]}.grsn")
-    report.text(f"### Compilers: `{POLICIES[0]}` in lockstep with the reference, {steps} steps")
-    report.table(("board", "compiler", "level", "actions"), builds(policy, steps, args.short))
-    if not args.short:
-        report.text(f"### Other processors, under qemu-user, {steps} steps")
-        head = ("processor", "target", "golden vectors", "actions")
-        report.table(head, processors(policy, steps))
-    report.text(f"{versions()}. {time.time() - begun:.0f} s on {platform.machine()}.")
+    parts = (episodes_section, compilers_section, processors_section)
+    for name, part in zip(SECTIONS, parts, strict=True):
+        if name in args.only and not (args.short and name == "processors"):
+            report.section(name)
+            part(report, args)
+            report.text(f"{versions()}; {time.time() - begun:.0f} s on {platform.machine()}.")
     if args.out:
-        write(args.out, report.lines)
+        write(args.out, report.sections)
     print("all equal" if not report.wrong else f"{report.wrong} DIFFER", flush=True)
     return 1 if report.wrong else 0
 
 
-def write(page: Path, lines: list[str]) -> None:
-    """Replace what is between the marks."""
+def write(page: Path, sections: Mapping[str, list[str]]) -> None:
+    """Replace what is between the marks of each section."""
     text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    body = "\n".join(lines)
-    page.write_text(f"{before}{MARKS[0]}\n\n{body}\n{MARKS[1]}{after}", encoding="utf-8")
+    for name, lines in sections.items():
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        body = "\n".join(lines)
+        text = f"{before}{begin}\n\n{body}\n{end}{after}"
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
