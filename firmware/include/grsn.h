@@ -61,8 +61,9 @@ typedef struct grsn_model {
 } grsn_model_t;
 
 /* Check an image and open it.  `size` is what is readable at `image`; the image may be shorter.
- * On an error the model is not to be used.  Takes time proportional to the image; needs no memory
- * beside the model and about 200 bytes of stack. */
+ * On an error the model is not to be used.  Takes time proportional to the weights plus the square
+ * of the number of values; needs no memory beside the model, and about 550 bytes of stack on a
+ * Cortex-M4 (grsn_step about 250). */
 grsn_status_t grsn_open(grsn_model_t *model, const void *image, size_t size);
 
 /* The state before the first step of an episode. */
