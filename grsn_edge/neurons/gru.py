@@ -19,7 +19,7 @@ look-ups, 2 bytes of state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,6 +35,8 @@ from grsn_edge.neurons.base import (
     Plan,
     Quantiser,
     Record,
+    ScanGradients,
+    ScanTape,
     Signal,
     SpikeFunction,
     States,
@@ -86,6 +88,44 @@ class Gru(Cell):
         new = (from_x[:, 2 * H :] + reset * (from_h[:, 2 * H :] + p["bias_h"])).tanh()
         h = new + update * (h - new)
         return h, {"h": h}
+
+    def scan_backward(
+        self,
+        p: Params,
+        tape: ScanTape,
+        grad_out: Array,
+        grad_final: Mapping[str, Array],
+        surrogate: Callable[[Array], Array],
+    ) -> ScanGradients | None:
+        """Reverse of :meth:`float_step` over a sequence; what needs no order runs at once."""
+        H, x, h, keep = self.size, tape.x, tape.before["h"], tape.keep
+        from_x, from_h = x @ p["w_x"].T + p["bias"], h @ p["w_h"].T
+        gates = (from_x[..., : 2 * H] + from_h[..., : 2 * H]).sigmoid()
+        reset, update = gates[..., :H], gates[..., H:]
+        inner = from_h[..., 2 * H :] + p["bias_h"]
+        new = (from_x[..., 2 * H :] + reset * inner).tanh()
+        at_new = (1.0 - update) * (1.0 - new * new)
+        slopes = x.new_empty(*h.shape[:2], 3, H)  # of each row of U h' to h
+        slopes[..., 0, :] = at_new * inner * reset * (1.0 - reset)
+        slopes[..., 1, :] = (h - new) * update * (1.0 - update)
+        slopes[..., 2, :] = at_new * reset
+        grad_h, dh = x.new_empty(grad_out.shape), grad_final["h"]
+        for t in range(x.shape[0] - 1, -1, -1):
+            at_h = grad_h[t].copy_(dh).add_(grad_out[t])
+            rows = (at_h[:, None] * slopes[t]).flatten(1)
+            dh = (at_h * update[t]).addmm_(rows, p["w_h"]) * keep[t]
+        grad_rows = grad_h[..., None, :] * slopes
+        flat_h = grad_rows.flatten(0, 1).flatten(1).clone()
+        grad_rows[..., 2, :] = grad_h * at_new
+        flat_x = grad_rows.flatten(0, 1).flatten(1)
+        params = {
+            "w_x": flat_x.T @ x.flatten(0, 1),
+            "w_h": flat_h.T @ h.flatten(0, 1),
+            "bias": flat_x.sum(0),
+            "bias_h": flat_h[:, 2 * H :].sum(0),
+        }
+        grad_x = (flat_x @ p["w_x"]).unflatten(0, x.shape[:2])
+        return ScanGradients(grad_x, params, {"h": dh})
 
     # ---- from float to integers ----------------------------------------------------------------
 

@@ -17,7 +17,7 @@ look-ups, 3 bytes of state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -33,6 +33,8 @@ from grsn_edge.neurons.base import (
     Plan,
     Quantiser,
     Record,
+    ScanGradients,
+    ScanTape,
     Signal,
     SpikeFunction,
     States,
@@ -80,6 +82,43 @@ class Lstm(Cell):
         c = gates[:, H : 2 * H] * state["c"] + gates[:, :H] * new
         h = gates[:, 2 * H :] * c.tanh()
         return h, {"c": c, "h": h}
+
+    def scan_backward(
+        self,
+        p: Params,
+        tape: ScanTape,
+        grad_out: Array,
+        grad_final: Mapping[str, Array],
+        surrogate: Callable[[Array], Array],
+    ) -> ScanGradients | None:
+        """Reverse of :meth:`float_step` over a sequence; what needs no order runs at once."""
+        H, x, before, keep = self.size, tape.x, tape.before, tape.keep
+        rows = x @ p["w_x"].T + before["h"] @ p["w_h"].T + p["bias"]
+        gates, new = rows[..., : 3 * H].sigmoid(), rows[..., 3 * H :].tanh()
+        add, forget, out = gates.split(H, dim=-1)
+        squashed = tape.after["c"].tanh()
+        to_c = out * (1.0 - squashed * squashed)
+        slopes = rows  # of each row to c, and of the output gates' to h
+        slopes[..., :H] = new * add * (1.0 - add)
+        slopes[..., H : 2 * H] = before["c"] * forget * (1.0 - forget)
+        slopes[..., 2 * H : 3 * H] = squashed * out * (1.0 - out)
+        slopes[..., 3 * H :] = add * (1.0 - new * new)
+        dc, dh = grad_final["c"], grad_final["h"]
+        for t in range(x.shape[0] - 1, -1, -1):
+            at_h = dh + grad_out[t]
+            at_c = dc + at_h * to_c[t]
+            slopes[t, :, : 2 * H] *= at_c.repeat(1, 2)
+            slopes[t, :, 2 * H : 3 * H] *= at_h
+            slopes[t, :, 3 * H :] *= at_c
+            dc = at_c * forget[t] * keep[t]
+            dh = (slopes[t] @ p["w_h"]) * keep[t]
+        flat = slopes.flatten(0, 1)
+        params = {
+            "w_x": flat.T @ x.flatten(0, 1),
+            "w_h": flat.T @ before["h"].flatten(0, 1),
+            "bias": flat.sum(0),
+        }
+        return ScanGradients(slopes @ p["w_x"], params, {"c": dc, "h": dh})
 
     # ---- from float to integers ----------------------------------------------------------------
 
