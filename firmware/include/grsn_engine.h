@@ -1,7 +1,7 @@
 /* grsn_engine: what runs the policy behind the application (grsn_app.h); one of two, linked in.
  *
  *   firmware/src/grsn_engine_vm.c   the virtual machine over a policy image (grsn.h)
- *   policy_engine.c                 generated beside policy.c by grsn_edge.device.engine_source, for
+ *   policy_engine.c                 generated beside policy.c (grsn_edge.device.engine_source), for
  *                                   boards that have no room for the machine: the policy is part of
  *                                   the firmware, and images are refused
  */
