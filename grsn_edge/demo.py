@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,12 @@ from grsn_edge.backends import backend, backend_names
 from grsn_edge.conformance import Report, compare
 from grsn_edge.errors import GrsnEdgeError
 from grsn_edge.policy import Policy, save
-from grsn_edge.report import CurvePoint, ReportData, write
+from grsn_edge.profiling.latency import cost_fit
+from grsn_edge.profiling.replay import replay
+from grsn_edge.profiling.run import play_episode
+from grsn_edge.profiling.sources import TaskSource
+from grsn_edge.profiling.targets import open_target
+from grsn_edge.report import CurvePoint, OnBoard, ReportData, write
 from grsn_edge.runtime import StreamingPolicy, default_backend, play_episodes
 from grsn_edge.tasks import Task, task
 from grsn_edge.tasks.environments import make_environment
@@ -32,6 +37,7 @@ from grsn_edge.training.runs import float_play
 __all__ = ["Demo", "Interrupted", "run_demo"]
 
 TASK, SPIKE_RATE = "cartpole-p", 0.05
+BOARD = "m4"
 EPISODES, CHECK_STEPS = 100, 100_000
 _PLAY_SEED = 10_000
 
@@ -104,6 +110,7 @@ def run_demo(out: Path, seed: int, say: Say, display: Display, command: str) -> 
         baseline=mlp,
         baseline_returns=beside.returns,
         machine=_machine(command),
+        on_board=(board := _on_board(policy, say)),
     )
     report = out / "report.html"
     write(data, report)
@@ -116,6 +123,7 @@ def run_demo(out: Path, seed: int, say: Say, display: Display, command: str) -> 
         "compared_steps": equality.steps,
         "differences": int(not equality.equal),
         "model_bytes": model.stat().st_size,
+        "board": None if board is None else asdict(board),
         "seconds": round(time.monotonic() - began, 1),
         "model": str(model),
         "report": str(report),
@@ -170,6 +178,39 @@ def _play(policy: Policy, name: str) -> _Played:
         )
     returns = np.array([episode.ret for episode in episodes])
     return _Played(returns, np.array(seen[: episodes[0].steps], dtype=np.float32))
+
+
+def _on_board(policy: Policy, say: Say) -> OnBoard | None:
+    """An episode through the link of an emulated Cortex-M4; None where it cannot be emulated."""
+    from grsn_edge.device.boards import board
+    from grsn_edge.device.emulate import missing
+
+    reason = missing(BOARD)
+    if reason is not None:
+        say(f"no emulated {BOARD} here: {reason}")
+        return None
+    say(f"send it to an emulated {board(BOARD).title}, and play an episode through the link")
+    with open_target(BOARD, policy) as target:
+        played = play_episode(target, TaskSource(TASK, _PLAY_SEED))
+    rows = played.rows
+    found = replay(policy, played.observations, [row.episode for row in rows], played.actions)
+    counts = played.costs(target.unit)
+    if found.differs is not None or counts is None:
+        raise GrsnEdgeError(f"the emulated {BOARD} differs from the reference at {found.differs}")
+    fit = cost_fit(found.counts, counts)
+    return OnBoard(
+        board=f"{board(BOARD).title} ({board(BOARD).cpu})",
+        emulator=target.details.get("emulator"),
+        counter=target.unit,
+        episodes=1,
+        steps=len(rows),
+        ret=float(sum(row.reward or 0.0 for row in rows)),
+        differs=found.differs,
+        mean=float(counts.mean()),
+        most=int(counts.max()),
+        silent=None if fit is None else fit.base,
+        per_spike=None if fit is None else fit.per_spike,
+    )
 
 
 def _machine(command: str) -> dict[str, str]:

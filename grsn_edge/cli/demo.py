@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from grsn_edge.cli.main import INTERRUPTED
 from grsn_edge.cli.result import Result, columns
@@ -39,8 +40,20 @@ def run(args: argparse.Namespace) -> Result:
         ("return, float", f"{f['return_float']:.1f}"),
         ("spikes", f"{100 * f['firing_rate']:.1f} % of neurons per step"),
         ("equality", f"{f['compared_steps']:,} steps, {', '.join(f['backends'])}: 0 differences"),
+        *_board_rows(f["board"]),
         ("frozen policy", f"{f['model']} ({f['model_bytes']:,} bytes)"),
         ("report", f["report"]),
         ("time", f"{f['seconds']} s"),
     ]
     return Result(f, columns(rows))
+
+
+def _board_rows(board: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if board is None:
+        return []
+    count = f"{board['mean']:,.0f} {board['counter']} per step, {board['most']:,} at most"
+    where = f"{board['board']}, emulated by {board['emulator']}"
+    return [
+        ("on a board", f"{where}: return {board['ret']:.1f}, every action equal"),
+        ("", f"{count}; exact, of the emulated processor"),
+    ]

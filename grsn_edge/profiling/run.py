@@ -273,6 +273,14 @@ def stream(
     _pace(_World(target, source, time.perf_counter()), steps, period_s, done, None)
 
 
+def play_episode(target: Target, source: Source) -> Played:
+    """One whole episode, as fast as it goes."""
+    world, played = _World(target, source, time.perf_counter()), Played()
+    while world.episode == 0:
+        world.step(len(played.rows), time.perf_counter(), played)
+    return played
+
+
 def _pace(
     world: _World,
     steps: int | None,

@@ -13,7 +13,15 @@ from grsn_edge.errors import UsageError
 from grsn_edge.policy import ACTION, OBSERVATION, Policy
 from grsn_edge.program import IntArray, Node, Program, evaluate
 
-__all__ = ["CurvePoint", "EpisodeTrace", "Floats", "ReportData", "episode_trace", "standard_error"]
+__all__ = [
+    "CurvePoint",
+    "EpisodeTrace",
+    "Floats",
+    "OnBoard",
+    "ReportData",
+    "episode_trace",
+    "standard_error",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -28,6 +36,35 @@ class CurvePoint:
     mean: float
     rate: float
     phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnBoard:
+    """Episodes that the policy played on a board, over its link.
+
+    Args:
+        board: its name and processor.
+        emulator: what emulated it, or None for a real one.
+        counter: what its own counter counts, such as ``instructions``.
+        episodes, steps: how many.
+        ret: mean return.
+        differs: first step whose action is not the reference's; None where all are equal.
+        mean, most: counts of a step.
+        silent: count of a step without spikes, by the fitted line; None where nothing spikes.
+        per_spike: what each spike adds.
+    """
+
+    board: str
+    emulator: str | None
+    counter: str
+    episodes: int
+    steps: int
+    ret: float
+    differs: int | None
+    mean: float
+    most: int
+    silent: float | None
+    per_spike: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +84,7 @@ class ReportData:
         baseline: an int8 policy to set beside it, such as an MLP on stacked frames, or None.
         baseline_returns: the returns of its fresh episodes; ignored without a baseline.
         machine: versions, machine, dates and commands, as shown in the last section.
+        on_board: the policy on a board, or None.
 
     Raises:
         UsageError: no stage, a stage without episodes, an episode without steps or not of the
@@ -62,6 +100,7 @@ class ReportData:
     baseline: Policy | None
     baseline_returns: Floats
     machine: Mapping[str, str]
+    on_board: OnBoard | None = None
 
     def __post_init__(self) -> None:
         if not self.returns:

@@ -74,6 +74,7 @@ def _content(data: ReportData) -> dict[str, Any]:
         "stages": [(name, *_summary(values)) for name, values in data.returns.items()],
         "histogram": return_histogram(data.returns),
         "curve": _curve(data),
+        "on_board": data.on_board,
         **_frame(),
         **_episode(data, trace),
         **_proof(data),
