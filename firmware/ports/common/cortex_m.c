@@ -3,6 +3,7 @@
  * it (and where a hardware watchdog, if the port started one, ends it). */
 #include <stdint.h>
 
+#include "cortex_m.h"
 #include "start.h"
 
 void grsn_start(void);
@@ -24,6 +25,10 @@ __attribute__((section(".vectors"), used)) static const vectors_t vectors = {
 
 __attribute__((noreturn)) void grsn_start(void) {
     __asm volatile("cpsid i" ::: "memory");
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
+    REGISTER(0xE000ED88U) |= 0xFU << 20; /* CPACR: let vectors and floats through */
+    __asm volatile("dsb\n\tisb" ::: "memory");
+#endif
     start_memory((const volatile uint32_t *)__builtin_frame_address(0) - 16);
     main();
     fault();
