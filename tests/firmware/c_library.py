@@ -16,14 +16,19 @@ FIRMWARE = ROOT / "firmware"
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wsign-conversion")
 
 
+def c_compiler() -> tuple[str, ...]:
+    """The command of a C compiler; skips the test where there is none."""
+    try:
+        return compiler.compiler()
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+
+
 def build(
     folder: Path, name: str, *sources: Path, flags: tuple[str, ...] = (), optimise: str = "-O2"
 ) -> ctypes.CDLL:
     """A shared library of ``sources``; skips the test where there is no C compiler."""
-    try:
-        command = compiler.compiler()
-    except BackendUnavailable as error:
-        pytest.skip(str(error))
+    command = c_compiler()
     target = folder / f"{name}.so"
     include = (f"-I{FIRMWARE / 'include'}", f"-I{FIRMWARE / 'src'}")
     line = [*command, *STRICT, optimise, "-fPIC", "-shared", *include, *flags]
