@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import random
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,10 @@ from supervisor_library import (
     values,
 )
 from supervisor_rules import CONDITIONS, REACTIONS, STATES, following
+from toy_policy import toy_policy
+
+from grsn_edge.backends._image import image
+from grsn_edge.policy import ActionChoices, SupervisorConfig, supervisor_section
 
 PERIOD = 1000
 FREE = values((-100, 100, 0, NO_LIMIT, NO_LIMIT), period_us=PERIOD)
@@ -441,6 +446,18 @@ def test_a_section_is_read_at_its_own_length_only(name: str, loaded: ctypes.CDLL
         assert read(loaded, section[:size]) == -1
     for more in (1, 4, 20):
         assert read(loaded, section + bytes(more)) == -1
+
+
+def test_the_configuration_of_a_policy_reaches_the_device_in_its_image(
+    loaded: ctypes.CDLL,
+) -> None:
+    guarded = SupervisorConfig(ActionChoices(1, (1, 2)), stale_periods=3, lost_periods=7)
+    policy = replace(toy_policy(), supervisor=guarded)
+    section, found = supervisor_section(policy), Config()
+    assert section in image(policy)
+    assert loaded.grsn_supervisor_config_read(section, len(section), found) == 0
+    assert (found.is_discrete, found.n, found.period_us) == (1, 3, 20_000)
+    assert (found.stale_periods, found.lost_periods) == (3, 7)
 
 
 @pytest.mark.parametrize(
