@@ -132,16 +132,12 @@ def _read(args: argparse.Namespace) -> Result:
     if not args.emulated:
         if args.script or args.fault:
             raise UsageError("--script and --fault belong to --emulated")
-        with _chosen(args.kind, settings(args.kind, args.set)) as meter:
+        with create(args.kind, **settings(args.kind, args.set)) as meter:
             return _measure(meter, seconds, None)
     with _emulator(args, live=False) as device:
         options = {**device.options(), **settings(device.meter_kind, args.set)}
         with create(device.meter_kind, **options) as meter:
             return _measure(meter, seconds, device)
-
-
-def _chosen(kind: str, options: dict[str, Any]) -> Meter:
-    return create(kind, **options)
 
 
 def _measure(meter: Meter, seconds: float, device: Emulator | None) -> Result:
