@@ -511,12 +511,13 @@ def test_a_stream_in_a_cycle_is_collected(model: Model) -> None:
 
 
 def test_many_objects_come_and_go(model: Model) -> None:
+    data = image(toy_policy())
     tracemalloc.start()
     try:
         for rounds in (10, 300):
             before = tracemalloc.get_traced_memory()[0]
             for _ in range(rounds):
-                Stream(model), Batch(model, 50, 2), Model(image(toy_policy().program))
+                Stream(model), Batch(model, 50, 2), Model(data)
             gc.collect()
         assert tracemalloc.get_traced_memory()[0] - before < 8192
     finally:
