@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from grsn_edge.backends._c.emit import emit
 from grsn_edge.errors import UsageError
-from grsn_edge.policy import Policy, model_hash
+from grsn_edge.policy import Policy, model_hash, supervisor_section
 from grsn_edge.program import IntArray, Node
 
 __all__ = ["REPLACED", "engine_source"]
@@ -44,6 +44,7 @@ def engine_source(policy: Policy) -> str:
             period=round(policy.period_s * 1e6),
             golden=golden.steps,
         ),
+        _supervisor(policy),
         _step(source, program[value]),
         _state(states, fields),
     ]
@@ -140,14 +141,20 @@ const uint8_t *grsn_engine_hash(const grsn_engine_t *engine)
     return engine->model.image;
 }}
 
-const uint8_t *grsn_engine_supervisor(const grsn_engine_t *engine, uint32_t *size)
-{{
-    (void)engine;
-    *size = 0;
-    return NULL;
-}}
-
 """
+
+
+def _supervisor(policy: Policy) -> str:
+    section = supervisor_section(policy)
+    head = """\
+const uint8_t *grsn_engine_supervisor(const grsn_engine_t *engine, uint32_t *size)
+{
+    (void)engine;
+"""
+    if not section:
+        return head + "    *size = 0;\n    return NULL;\n}\n\n"
+    table = f"static const uint8_t supervisor[] = {{{', '.join(map(str, section))}}};\n\n"
+    return f"{table}{head}    *size = sizeof supervisor;\n    return supervisor;\n}}\n\n"
 
 
 def _step(source: Node, action: Node) -> str:
