@@ -17,6 +17,8 @@ running sum V.
 
 Two modes, one result.  *Parallel* (:meth:`Pmsn.parallel`): x_n is a convolution of I, all steps at
 once; the gradients of training take this way.  *Serial*: the step above, in float and integers.
+The parallel form costs work and memory in the square of the window; it is for machines that are
+wide.  On one core and windows of 32 steps it is 1.4 times slower than the serial steps' gradient.
 
 Integers: compartments int16 in one power of two per layer, v in 2^-14; A_n and B_n are
 Q``shift``, the three products of a compartment summed in int32 and rounded once.
