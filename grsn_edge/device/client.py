@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
 from grsn_edge.device.frames import crc32c
+from grsn_edge.device.loading import image_for, pieces
 from grsn_edge.device.protocol import (
     BoardInfo,
     Command,
     DeviceCounters,
     Format,
-    Hello,
     InfoPage,
     LoadStatus,
     ModelInfo,
@@ -23,9 +23,10 @@ from grsn_edge.device.protocol import (
     StepReply,
     SupervisorStatus,
 )
-from grsn_edge.device.session import LinkCounters, Session
+from grsn_edge.device.reports import DeviceInfo, Profile
+from grsn_edge.device.session import Session
 from grsn_edge.device.transport import Transport, open_transport
-from grsn_edge.errors import LinkError, ModelMismatch, ObservationError, StateError, UsageError
+from grsn_edge.errors import ModelMismatch, ObservationError, StateError, UsageError
 from grsn_edge.policy import ACTION, Policy, model_hash
 from grsn_edge.program import IntArray
 
@@ -38,32 +39,6 @@ _STEP_HEADER, _STEP_REPLY, _PROFILE_HEADER = 2, 16, 6
 _MOST_STEPS, _MOST_PROFILED, _PROFILE_PIECE = 255, 65535, 1000
 _SLOW = 60.0
 """Seconds that a device may take to replay golden vectors, or to erase a slot."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceInfo:
-    """All that a device says of itself; ``link`` is the host's end."""
-
-    address: str
-    hello: Hello
-    board: BoardInfo
-    model: ModelInfo
-    counters: DeviceCounters
-    link: LinkCounters
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """Counts per step, as the device's own counter has them.
-
-    ``empty``, the cost of reading the counter twice, is contained in the other three.
-    """
-
-    steps: int
-    least: int
-    mean: float
-    most: int
-    empty: int
 
 
 class Device:
@@ -322,7 +297,7 @@ class Device:
                 has no room for images.
         """
         board = BoardInfo.unpack(self._info(InfoPage.BOARD))
-        data, wanted = _image(image, digest, board)
+        data, wanted = image_for(image, digest, board)
         request = len(data).to_bytes(4, "little") + crc32c(data).to_bytes(4, "little") + wanted
         begun = self._load(Command.LOAD_BEGIN, request)
         self._write(data, begun.received, max(1, board.write_size), progress)
@@ -423,13 +398,7 @@ class Device:
         return LoadStatus.unpack(self._session.call(command, payload, patience=_SLOW))
 
     def _write(self, data: bytes, start: int, unit: int, progress: Progress | None) -> None:
-        piece = (self._session.hello.payload - 4) // unit * unit
-        if piece == 0:
-            raise LinkError(f"the device writes {unit} bytes at once, more than a frame brings")
-        requests = (
-            at.to_bytes(4, "little") + data[at : at + piece]
-            for at in range(start, len(data), piece)
-        )
+        requests = pieces(data, start, self._session.hello.payload, unit)
         replies = self._session.stream(Command.LOAD_WRITE, requests, patience=_SLOW)
         for reply in replies:
             if progress is not None:
@@ -443,16 +412,3 @@ def _session(transport: Transport, baud: int, timeout: float) -> Session:
 
 def _width(dtype: str) -> int:
     return int(np.dtype(dtype).itemsize)
-
-
-def _image(source: bytes | Policy, digest: bytes | None, board: BoardInfo) -> tuple[bytes, bytes]:
-    """The bytes to write, and the model hash."""
-    if isinstance(source, bytes):
-        if digest is None or len(digest) != 32:
-            raise UsageError("an image is loaded together with its model hash of 32 bytes")
-        return source, digest
-    from grsn_edge.backends._image import image
-
-    return image(source, "big" if board.byte_order == "big" else "little"), bytes.fromhex(
-        model_hash(source)
-    )

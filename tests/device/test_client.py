@@ -18,6 +18,7 @@ from grsn_edge.backends import backend
 from grsn_edge.backends._image import image
 from grsn_edge.device import Device, DevicePolicy, DeviceRunner
 from grsn_edge.device.frames import crc32c
+from grsn_edge.device.linux_board import build_device
 from grsn_edge.device.policy import pack_state
 from grsn_edge.device.protocol import Command, Counter
 from grsn_edge.errors import (
@@ -30,9 +31,10 @@ from grsn_edge.errors import (
     StateError,
     UsageError,
 )
-from grsn_edge.policy import Policy, model_hash
+from grsn_edge.policy import Policy, load, model_hash
 from grsn_edge.program import IntArray
 
+ROOT = Path(__file__).parents[2]
 CODES = np.random.default_rng(0).integers(-127, 128, (1000, 2))
 
 
@@ -231,13 +233,27 @@ def test_codes_that_no_observation_has_are_not_sent(
         device.step(codes)  # type: ignore[arg-type]
 
 
-def test_a_state_that_is_none_is_refused_and_changes_nothing(
-    device: Device, toy: Policy, machine: Path, tmp_path: Path
-) -> None:
+def test_a_state_of_another_length_is_not_sent(device: Device) -> None:
     with pytest.raises(StateError, match="8 bytes, not 7"):
         device.state = bytes(7)
-    before = device.state
-    assert before == bytes(8)
+    assert device.state == bytes(8)
+
+
+@pytest.mark.parametrize("kind", ["vm", pytest.param("generated", marks=pytest.mark.slow)])
+def test_a_state_outside_its_range_is_refused_and_changes_nothing(
+    kind: str, machine: Path, tmp_path: Path
+) -> None:
+    policy = load(ROOT / "models" / "cartpole-p.grsn")
+    address = device_with(machine, policy, tmp_path)
+    if kind == "generated":
+        address = f"exec:{build_device(policy)}"
+    with Device.open(address) as device:
+        device.step_many(CODES[:20])
+        before = device.state
+        spike = before[: 4 * 32] + b"\2" + before[4 * 32 + 1 :]
+        with pytest.raises(DeviceRefused, match="not one of its policy"):
+            device.state = spike
+        assert device.state == before
 
 
 # ---- what breaks ----
