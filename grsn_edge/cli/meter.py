@@ -11,8 +11,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from grsn_edge.cli.inspect import activity_of
 from grsn_edge.cli.result import Result, columns
 from grsn_edge.errors import UsageError
+from grsn_edge.policy import Policy, load
 from grsn_edge.profiling.emulators import (
     Emulator,
     PolledEmulator,
@@ -24,34 +26,47 @@ from grsn_edge.profiling.emulators import (
     read_script,
 )
 from grsn_edge.profiling.meters import Meter, MeterInfo, Tally, create, meter_kinds, meter_type
+from grsn_edge.profiling.model import (
+    dense_network,
+    gru_network,
+    lstm_network,
+    modelled_operations,
+    program_network,
+)
 
-SUMMARY = "list power meters, read one, or emulate one with its real protocol and its faults"
+SUMMARY = "list power meters, read one, emulate one with its faults; or model a policy's energy"
 EXAMPLE = """grsn-edge meter list ppk2
   grsn-edge meter read ppk2 --set voltage_v=3.0 --seconds 10
   grsn-edge meter read ppk2 --emulated --fault lost
-  grsn-edge meter emulate ppk2 --script current.csv"""
+  grsn-edge meter emulate ppk2 --script current.csv
+  grsn-edge meter model models/cartpole-p.grsn"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     add = parser.add_argument
-    add("action", choices=("list", "read", "emulate"), help="what to do")
-    add("kind", nargs="?", help="a meter (list, read) or an emulator (emulate)")
+    add("action", choices=("list", "read", "emulate", "model"), help="what to do")
+    add("kind", nargs="?", help="a meter (list, read), an emulator, or a .grsn file (model)")
     add("--set", nargs="+", default=[], metavar="NAME=VALUE", help="options of the meter")
     add("--seconds", type=float, help="how long (read: 5; emulate: until Ctrl-C)")
     add("--emulated", action="store_true", help="read: from its emulator, in the same process")
     add("--script", type=Path, help="current of the emulated device: duration_s,current_a,… as CSV")
     add("--voltage", type=float, default=3.0, help="supply of the emulated device in V")
     add("--fault", help="what goes wrong with the emulated device; see list")
+    add(
+        "--hidden", type=int, help="model: neurons of the GRU and LSTM beside it (default: as many)"
+    )
     add("--speed", type=float, default=1.0, help="of the emulated device, against real time")
 
 
 def run(args: argparse.Namespace) -> Result:
-    """One of the three."""
+    """One of the four."""
     if args.action == "list":
         return _list(args.kind)
     if args.kind is None:
         raise UsageError(f"meter {args.action} what? see: grsn-edge meter list")
+    if args.action == "model":
+        return _model(Path(args.kind), args.hidden)
     return _read(args) if args.action == "read" else _emulate(args)
 
 
@@ -263,3 +278,63 @@ def _script(args: argparse.Namespace) -> Script:
     if args.script is not None:
         return read_script(args.script, args.voltage)
     return bursts(voltage_v=args.voltage)
+
+
+# ---- model ---------------------------------------------------------------------------------------
+
+
+def _model(path: Path, hidden: int | None) -> Result:
+    """Modelled picojoules of one step, beside networks that a policy could have been."""
+    policy = load(path)
+    program, activity = policy.program, activity_of(policy)
+    inputs, outputs = len(policy.observations), _outputs(policy)
+    neurons = hidden or max((n.n for n in program.states), default=1)
+    networks = [
+        program_network(program, activity, name=policy.name),
+        gru_network(inputs, neurons, outputs),
+        lstm_network(inputs, neurons, outputs),
+        dense_network([inputs, 64, 64, outputs]),
+    ]
+    found = modelled_operations(program, activity)
+    data: dict[str, Any] = {
+        "activity": activity or "all spikes, the worst case",
+        "modelled_arithmetic_pj": found.modelled_arithmetic_pj,
+        "modelled_pj": found.modelled_pj,
+        "by_operation_modelled_pj": dict(found.arithmetic_pj),
+        "networks": [
+            {
+                **asdict(n),
+                "modelled_fp32_pj": n.modelled_fp32_pj,
+                "modelled_int8_pj": n.modelled_int8_pj,
+                "modelled_int8_with_weights_pj": n.modelled_int8_with_weights_pj,
+            }
+            for n in networks
+        ],
+    }
+    return Result(data, _model_page(data))
+
+
+def _outputs(policy: Policy) -> int:
+    """Elements of the action's value before it is decoded: one per choice."""
+    program = policy.program
+    return max(
+        program[program[name].args[0]].n if program[name].args else 1
+        for name in program.outputs.values()
+    )
+
+
+def _model_page(data: dict[str, Any]) -> str:
+    rows: list[tuple[Any, ...]] = [
+        ("modelled pJ per step", "SynOps", "MACs", "fp32", "int8", "int8 and its weights")
+    ]
+    keys = ("modelled_fp32_pj", "modelled_int8_pj", "modelled_int8_with_weights_pj")
+    for n in data["networks"]:
+        counts = (f"{n['accumulates']:.0f}", n["multiply_accumulates"])
+        rows.append((n["name"], *counts, *(f"{n[key]:.0f}" for key in keys)))
+    arithmetic, whole = data["modelled_arithmetic_pj"], data["modelled_pj"]
+    notes = (
+        "SynOps leave out what each neuron does by itself; with it, "
+        f"all operations of the policy: modelled {arithmetic:.0f} pJ, with memory {whole:.0f} pJ\n"
+        "45 nm, Horowitz 2014; what such figures are worth: docs/modelled-energy.md"
+    )
+    return f"{columns(rows)}\n\n{notes}"

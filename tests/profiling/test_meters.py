@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from toy_policy import toy_policy
 
 from grsn_edge.cli.main import main
 from grsn_edge.errors import MeterFault, MeterUnavailable, UsageError
+from grsn_edge.policy import save
 from grsn_edge.profiling.emulators import Script, Segment, bursts, emulator, read_script
 from grsn_edge.profiling.meters import (
     Accuracy,
@@ -366,6 +368,23 @@ def test_modelled_figures_say_so_in_text_and_names(capsys: pytest.CaptureFixture
     assert not re.search(r"^energy", text, re.MULTILINE)
     assert main([*read, "--json"]) == 0
     assert "modelled_energy_j" in json.loads(capsys.readouterr().out)
+
+
+def test_a_policys_modelled_energy_stands_beside_other_networks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "toy.grsn"
+    save(toy_policy(), file)
+    assert main(["meter", "model", str(file), "--hidden", "16"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("modelled pJ per step")
+    assert {"GRU 2-16-", "LSTM 2-16-", "MLP 2-64-64-"} <= set(
+        re.findall(r"[GLM]\w+ 2-\d+-(?:64-)?", text)
+    )
+    assert main(["meter", "model", str(file), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert all("modelled" in key for key in data if key.endswith("_pj"))
+    assert data["modelled_pj"] > data["modelled_arithmetic_pj"] > 0
 
 
 @pytest.mark.parametrize(
