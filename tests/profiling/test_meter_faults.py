@@ -261,7 +261,20 @@ def test_every_fault_of_every_emulator_has_an_expected_outcome() -> None:
     assert len(CASES) >= 60
 
 
-@pytest.mark.parametrize(("name", "fault"), CASES, ids=[f"{n}-{f}" for n, f in CASES])
+LONG = {
+    *(("otii", "slow-clock"), ("lpm01a", "slow-clock"), ("joulescope", "slow-clock")),
+    *(("lpm01a", "never-stops"), ("ppk2", "fast-clock")),
+}
+"""Seconds each, and alike to others that stay in the default run."""
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        pytest.param(*case, id="-".join(case), marks=[pytest.mark.slow] * (case in LONG))
+        for case in CASES
+    ],
+)
 def test_a_fault_is_said_and_never_gives_a_wrong_figure_silently(name: str, fault: str) -> None:
     outcome = OUTCOMES[name][fault]
     if isinstance(outcome, Refuses):
