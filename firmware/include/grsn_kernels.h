@@ -46,7 +46,8 @@
 #endif
 
 /* Whether few inputs are better multiplied row by row: on processors without vectors. */
-#if defined(__AVR__) || defined(__thumb__) || (defined(__riscv) && !defined(__riscv_vector))
+#if defined(__AVR__) || (defined(__thumb__) && !defined(__ARM_FEATURE_MVE)) || \
+    (defined(__riscv) && !defined(__riscv_vector))
 #define GRSN_ROWS_FIRST 1
 #else
 #define GRSN_ROWS_FIRST 0
@@ -59,6 +60,10 @@
 #elif defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && defined(__thumb2__) && \
     defined(__GNUC__)
 #include "../kernels/dsp/grsn_kernels_dsp.h"
+#elif defined(__ARM_NEON) && !defined(__thumb__)
+#include "../kernels/neon/grsn_kernels_neon.h"
+#elif defined(__AVX2__) && defined(__GNUC__)
+#include "../kernels/avx2/grsn_kernels_avx2.h"
 #endif
 #include "../kernels/generic/grsn_kernels_generic.h"
 

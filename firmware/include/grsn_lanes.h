@@ -3,7 +3,7 @@
  * A generated policy's loops are written in these few operations, and compiled for GRSN_LANES
  * neurons at a time: 2 on a Cortex-M with the DSP extension, 8 with Helium (MVE), 1 elsewhere,
  * where the plain loops are used instead.  GRSN_KERNELS_GENERIC chooses the plain loops everywhere;
- * a GRSN_LANES of 2, 4, 8 … set by hand chooses the portable C of kernels/generic on any processor.
+ * a GRSN_LANES of 2, 4 or 8 set by hand chooses the portable C of kernels/generic everywhere.
  * All of them compute the same integers.
  *
  * Types:

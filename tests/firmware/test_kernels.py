@@ -1,7 +1,9 @@
-"""Generated C with each processor's kernels, on emulated processors, against the reference."""
+"""Each processor's kernels: alone beside C99, and in generated C on emulated processors."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from every_form import every_form
 
+from grsn_edge.backends._c.compiler import headers
 from grsn_edge.conformance import random_program
 from grsn_edge.program import Program
 
@@ -57,3 +60,37 @@ def test_plain_c_is_chosen_by_a_macro() -> None:
 def test_cells_on_every_processor(name: str, kind: str) -> None:
     for seed in range(3):
         check(random_program(seed, kind).program, name, 64)
+
+
+ZIG = [sys.executable, "-m", "ziglang", "cc"]
+HOSTED = {
+    "avx2": (["gcc", "-mavx2"], []),
+    "neon": ([*ZIG, "-target", "aarch64-linux-musl"], ["qemu-aarch64"]),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["avx2", pytest.param("neon", marks=pytest.mark.slow)],  # zig builds its C library once
+)
+def test_kernels_are_those_of_c99(name: str, tmp_path: Path) -> None:
+    compiler, emulator = HOSTED[name]
+    if compiler[0] == sys.executable:
+        pytest.importorskip("ziglang", reason="ziglang is not installed")
+    for tool in (*compiler[:1], *emulator):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    if name == "avx2" and "avx2" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
+        pytest.skip("this processor has no AVX2")
+
+    def traced(*flags: str) -> str:
+        target = tmp_path / f"trace{len(flags)}"
+        source = Path(__file__).with_name("kernels_trace.c")
+        line = [*compiler, "-std=gnu99", "-O2", "-static", "-Wall", "-Wextra", "-Werror", *flags]
+        subprocess.run([*line, f"-I{headers()}", str(source), "-o", str(target)], check=True)
+        done = subprocess.run([*emulator, str(target)], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    own = traced()
+    assert own.count("\n") > 1000
+    assert own == traced("-DGRSN_KERNELS_GENERIC")

@@ -173,4 +173,29 @@ static inline void grsn_sum_columns(int16_t *restrict acc, const int16_t *bias,
 GRSN_DEFINE_ADD_COLUMNS(int16_t, i16)
 GRSN_DEFINE_ADD_COLUMNS(int32_t, i32)
 
+/* Four products of bytes by four instructions that widen and two that multiply and add. */
+#define GRSN_HAS_BY_ROWS_I8
+static inline void grsn_by_rows_i8(int32_t *restrict acc, const int8_t *matrix, int32_t rows,
+                                   const int8_t *x, int32_t n)
+{
+    for (int32_t i = 0; i < rows; i++) {
+        const int8_t *row = matrix + i * n;
+        int32_t sum = acc[i], j = 0;
+        for (; j + 4 <= n; j += 4) {
+            const int32_t w = grsn_word(row + j), v = grsn_word(x + j);
+            int32_t a, b;
+            __asm__("sxtb16 %0, %1" : "=r"(a) : "r"(w));
+            __asm__("sxtb16 %0, %1" : "=r"(b) : "r"(v));
+            __asm__("smlad %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(sum));
+            __asm__("sxtb16 %0, %1, ror #8" : "=r"(a) : "r"(w));
+            __asm__("sxtb16 %0, %1, ror #8" : "=r"(b) : "r"(v));
+            __asm__("smlad %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(sum));
+        }
+        for (; j < n; j++) {
+            sum += row[j] * x[j];
+        }
+        acc[i] = sum;
+    }
+}
+
 #endif

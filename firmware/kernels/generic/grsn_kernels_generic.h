@@ -26,6 +26,13 @@ static inline uint64_t grsn_eight_spikes(const int8_t *spikes)
 }
 #endif
 
+/* What holds a product of two int8: narrow for vectors and for AVR, a register elsewhere. */
+#if GRSN_ROWS_FIRST && !defined(__AVR__)
+typedef int32_t grsn_product8;
+#else
+typedef int16_t grsn_product8;
+#endif
+
 #ifndef GRSN_HAS_ACTIVE
 static inline int32_t grsn_active(const int8_t *spikes, int32_t n, uint16_t *active)
 {
@@ -141,12 +148,11 @@ GRSN_DEFINE_GATE_ROWS(int32_t, i32)
         }                                                                                          \
     }
 
-GRSN_DEFINE_BY_COLUMNS(int8_t, i8, int16_t)
+GRSN_DEFINE_BY_COLUMNS(int8_t, i8, grsn_product8)
 GRSN_DEFINE_BY_COLUMNS(int16_t, i16, int32_t)
 GRSN_DEFINE_BY_COLUMNS(int32_t, i32, int32_t)
 #endif
 
-#ifndef GRSN_HAS_BY_ROWS
 #define GRSN_DEFINE_BY_ROWS(type, suffix, product)                                                 \
     static inline void grsn_by_rows_##suffix(int32_t *restrict acc,                                \
                                              const GRSN_FLASH int8_t *matrix,                      \
@@ -161,10 +167,11 @@ GRSN_DEFINE_BY_COLUMNS(int32_t, i32, int32_t)
         }                                                                                          \
     }
 
-GRSN_DEFINE_BY_ROWS(int8_t, i8, int16_t)
+#ifndef GRSN_HAS_BY_ROWS_I8
+GRSN_DEFINE_BY_ROWS(int8_t, i8, grsn_product8)
+#endif
 GRSN_DEFINE_BY_ROWS(int16_t, i16, int32_t)
 GRSN_DEFINE_BY_ROWS(int32_t, i32, int32_t)
-#endif
 
 #ifndef GRSN_HAS_SUM_COLUMNS
 #define GRSN_QUAD(a, b, c, d) a, b, c, d
