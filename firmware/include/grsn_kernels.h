@@ -29,7 +29,8 @@
  *
  * One of several implementations is chosen when compiling, with the same integers: a folder of
  * firmware/kernels/ for the processor, and kernels/generic (C99) for what that folder leaves out.
- * GRSN_KERNELS_GENERIC chooses C99 for all.
+ * GRSN_KERNELS_GENERIC chooses C99 for all; GRSN_FIXED_SIZES, which generated code defines, chooses
+ * it on processors whose vectors the compiler uses by itself (AVX2, NEON).
  */
 #ifndef GRSN_KERNELS_H
 #define GRSN_KERNELS_H
@@ -60,6 +61,8 @@
 #elif defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && defined(__thumb2__) && \
     defined(__GNUC__)
 #include "../kernels/dsp/grsn_kernels_dsp.h"
+#elif defined(GRSN_FIXED_SIZES)
+/* Compilers vectorise C99 better than any kernel where they know the sizes. */
 #elif defined(__ARM_NEON) && !defined(__thumb__)
 #include "../kernels/neon/grsn_kernels_neon.h"
 #elif defined(__AVX2__) && defined(__GNUC__)

@@ -56,6 +56,22 @@ def test_the_page_runs_without_us(tmp_path: Path) -> None:
     assert "self-test passed" in done.stdout, done.stderr
 
 
+BOARDS = {
+    "arm-none-eabi-gcc": ["-mcpu=cortex-m4", "-mthumb", "-std=c99", "-Werror"],
+    "avr-gcc": ["-mmcu=atmega328p", "-std=gnu99"],
+}
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_it_compiles_for_boards(name: str, tmp_path: Path) -> None:
+    if shutil.which(name) is None:
+        pytest.skip(f"no {name}")
+    write(load(MODELS[0]), tmp_path)
+    line = [name, *BOARDS[name], "-O2", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion"]
+    done = run(tmp_path, *line, "-c", "policy.c", "policy_selftest.c")
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="no cmake")
 def test_cmake_builds_it(tmp_path: Path) -> None:
     write(toy_policy(), tmp_path, with_encoder=True)

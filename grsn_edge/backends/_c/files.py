@@ -125,6 +125,7 @@ def source(symbols: Symbols, variants: Sequence[Variant]) -> str:
 /* {name}: see {name}.h.  Generated; do not edit. */
 #include "{name}.h"
 
+#define GRSN_FIXED_SIZES
 #include "grsn_kernels.h"
 #include "grsn_lanes.h"
 #include "grsn_primitives.h"
