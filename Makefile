@@ -6,13 +6,18 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test test-all lint bench conformance models clean
+SOURCES := pyproject.toml constraints.txt hatch_build.py $(wildcard firmware/*/*.[ch] firmware/*/*/*.h)
+
+.PHONY: help demo test test-all lint bench boards emulators wheels conformance models clean
 
 help:
 	@echo "make demo         set up, train a spiking policy, freeze it, play it, write out/demo/report.html"
 	@echo "make test         set up, lint, type-check and run the tests (minutes)"
 	@echo "make test-all     the tests that take long, too"
 	@echo "make bench        host speed, side by side in one run"
+	@echo "make emulators    QEMU, simavr and cross compilers through apt, for all emulated boards"
+	@echo "make boards       shipped policies on every emulated board, over the link; one table"
+	@echo "make wheels       wheels for Linux, Windows and macOS, into dist/"
 	@echo "make conformance  every backend against the reference over 10^7 random steps"
 	@echo "make models       train the policies in models/ again"
 
@@ -20,11 +25,11 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed; call make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[train,report]'
+$(VENV)/.demo: $(BIN)/python $(SOURCES)
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[train,report,profile]'
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/.dev: $(BIN)/python $(SOURCES)
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
 
@@ -44,6 +49,15 @@ test-all: lint
 
 bench: $(VENV)/.dev
 	$(BIN)/python tools/bench_host.py
+
+emulators:
+	tools/setup_emulators.sh
+
+boards: $(VENV)/.dev
+	$(BIN)/python tools/boards.py
+
+wheels: $(VENV)/.dev
+	$(BIN)/python tools/build_wheels.py
 
 conformance: $(VENV)/.dev
 	$(BIN)/python tools/conformance.py --steps 1e7
