@@ -16,6 +16,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from grsn_edge.device import Device as Device
+    from grsn_edge.device import DevicePolicy as DevicePolicy
     from grsn_edge.errors import GrsnEdgeError as GrsnEdgeError
     from grsn_edge.neurons import Cell as Cell
     from grsn_edge.neurons import cell as cell
@@ -25,15 +27,21 @@ if TYPE_CHECKING:
     from grsn_edge.policy import save as save
     from grsn_edge.program import Builder as Builder
     from grsn_edge.program import Program as Program
+    from grsn_edge.runtime import Executor as Executor
+    from grsn_edge.runtime import PolicyBatch as PolicyBatch
     from grsn_edge.runtime import PolicySpec as PolicySpec
     from grsn_edge.runtime import StreamingPolicy as StreamingPolicy
 
 _HOME = {
     "Builder": "program",
     "Cell": "neurons",
+    "Device": "device",
+    "DevicePolicy": "device",
+    "Executor": "runtime",
     "GrsnEdgeError": "errors",
     "Network": "policy",
     "Policy": "policy",
+    "PolicyBatch": "runtime",
     "PolicySpec": "runtime",
     "Program": "program",
     "StreamingPolicy": "runtime",
@@ -45,9 +53,13 @@ _HOME = {
 __all__ = [
     "Builder",
     "Cell",
+    "Device",
+    "DevicePolicy",
+    "Executor",
     "GrsnEdgeError",
     "Network",
     "Policy",
+    "PolicyBatch",
     "PolicySpec",
     "Program",
     "StreamingPolicy",
