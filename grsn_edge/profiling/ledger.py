@@ -7,6 +7,7 @@ hole, where samples were lost, the integral stays level and the lost time is rep
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,18 +66,18 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """One block: the integrals at the beginning and the end of each of its samples."""
+    """Samples without a hole between them: the integrals at every edge, ``n + 1`` of each."""
 
-    moments: Floats
+    edges: Floats
     integrals: Floats  # rows: energy, covered time, charge, doubtful time
 
     def at(self, moment: float) -> Floats:
-        return np.array([np.interp(moment, self.moments, row) for row in self.integrals])
+        return np.array([np.interp(moment, self.edges, row) for row in self.integrals])
 
     def samples(self, begin_s: float, end_s: float) -> int:
-        slack = 1e-9 * (1.0 + abs(end_s))  # a sample's end is computed, the next one's begin is not
-        first = np.searchsorted(self.moments[1::2], begin_s + slack, side="right")
-        return max(0, int(np.searchsorted(self.moments[0::2], end_s - slack, side="left") - first))
+        slack = 1e-9 * (1.0 + abs(end_s))  # edges are computed: equal ones may differ a little
+        first = np.searchsorted(self.edges[1:], begin_s + slack, side="right")
+        return max(0, int(np.searchsorted(self.edges[:-1], end_s - slack, side="left") - first))
 
 
 class Ledger:
@@ -97,7 +98,7 @@ class Ledger:
     @property
     def end_s(self) -> float:
         """Up to where the meter has been read; 0 before the first sample."""
-        return float(self._pages[-1].moments[-1]) if self._pages else 0.0
+        return float(self._pages[-1].edges[-1]) if self._pages else 0.0
 
     @property
     def whole(self) -> Span:
@@ -111,12 +112,12 @@ class Ledger:
             return
         if not self._pages:
             self._began_s = float(block.time_s[0])
-        page = _page(block, self._totals)
         self._samples += len(block)
-        self._totals = page.integrals[:, -1].copy()
-        self._pages.append(page)
-        while self._pages[0].moments[-1] < self.end_s - self._keep_s:
-            self._forgotten_s = float(self._pages.popleft().moments[-1])
+        for page in _pages(block, self._totals):
+            self._totals = page.integrals[:, -1].copy()
+            self._pages.append(page)
+        while self._pages[0].edges[-1] < self.end_s - self._keep_s:
+            self._forgotten_s = float(self._pages.popleft().edges[-1])
 
     def span(self, begin_s: float, end_s: float) -> Span:
         """Between two moments of the meter's clock.
@@ -135,13 +136,13 @@ class Ledger:
 
     def _between(self, begin_s: float, end_s: float) -> Iterator[_Page]:
         for page in self._pages:
-            if page.moments[-1] > begin_s and page.moments[0] < end_s:
+            if page.edges[-1] > begin_s and page.edges[0] < end_s:
                 yield page
 
     def _at(self, moment: float) -> Floats:
         before: _Page | None = None
         for page in self._pages:
-            if moment < page.moments[0]:
+            if moment < page.edges[0]:
                 break
             before = page
         if before is None:
@@ -149,18 +150,22 @@ class Ledger:
         return before.at(moment)
 
 
-def _page(block: Block, totals: Floats) -> _Page:
+def _pages(block: Block, totals: Floats) -> Iterator[_Page]:
+    """A block, cut where samples do not follow each other."""
+    ends = block.time_s + block.duration_s
+    apart = np.abs(block.time_s[1:] - ends[:-1]) > 1e-9 * (1.0 + np.abs(ends[:-1]))
+    cuts = [0, *(np.flatnonzero(apart) + 1).tolist(), len(block)]
     duration = block.duration_s
     current = np.full(len(block), np.nan) if block.current_a is None else block.current_a
     doubtful = np.where(block.flags & _DOUBTS, duration, 0.0)
-    steps = np.stack([block.power_w * duration, duration, current * duration, doubtful])
-    after = totals[:, None] + np.cumsum(steps, axis=1)
-    integrals = np.empty((4, 2 * len(block)))
-    integrals[:, 1::2] = after
-    integrals[:, 0::2] = np.concatenate([totals[:, None], after[:, :-1]], axis=1)
-    moments = np.empty(2 * len(block))
-    moments[0::2], moments[1::2] = block.time_s, block.time_s + duration
-    return _Page(np.maximum.accumulate(moments), integrals)
+    pieces = np.stack([block.power_w * duration, duration, current * duration, doubtful])
+    for begin, end in itertools.pairwise(cuts):
+        integrals = np.empty((4, end - begin + 1))
+        integrals[:, 0] = totals
+        integrals[:, 1:] = totals[:, None] + np.cumsum(pieces[:, begin:end], axis=1)
+        edges = np.append(block.time_s[begin:end], ends[end - 1])
+        totals = integrals[:, -1]
+        yield _Page(np.maximum.accumulate(edges), integrals)
 
 
 class MarkFinder:

@@ -111,7 +111,8 @@ def profile(request: Request, writer_folder: Path, watch: Watch | None = None) -
         recorder = None
         if meter is not None:
             bit = request.plan.mark_bit if info and info.digital_inputs else None
-            recorder = stack.enter_context(Recorder(meter, writer, bit))
+            longest = max(request.plan.window_s, request.plan.idle_s)
+            recorder = stack.enter_context(Recorder(meter, writer, bit, longest))
         done = run(
             target,
             source,

@@ -18,7 +18,7 @@ from grsn_edge.profiling.thinning import Thinned, Thinner
 __all__ = ["Recorded", "Recorder"]
 
 _CLOSE_UP = 50_000  # samples kept as they are, for the report's closer look
-_KEEP_S = 30.0
+_SLACK_S = 5.0  # how late a span may be asked for
 _SYNC_S = 1.0
 
 
@@ -55,16 +55,21 @@ class Recorder:
         meter: open, not started.
         writer: gets every sample; or None.
         mark_bit: digital input that is high during a step; None where there is none.
+        longest_s: of the spans that will be asked for.
     """
 
     def __init__(
-        self, meter: Meter, writer: SessionWriter | None = None, mark_bit: int | None = None
+        self,
+        meter: Meter,
+        writer: SessionWriter | None = None,
+        mark_bit: int | None = None,
+        longest_s: float = 5.0,
     ) -> None:
         self.meter = meter
         self.info: MeterInfo = meter.info
         rate = self.info.sample_rate_hz or 1e5
         self._writer = writer
-        self._ledger = Ledger(_KEEP_S)
+        self._ledger = Ledger(longest_s + _SLACK_S)
         self._finder = None if mark_bit is None else MarkFinder(mark_bit)
         self._pulses: deque[Span] = deque()
         self._thinner = Thinner(width_s=1.0 / rate)
