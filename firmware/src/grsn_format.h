@@ -73,15 +73,14 @@ typedef enum grsn_op {
     GRSN_CONST,
     GRSN_EVENT,   /* matvec of spikes; weights at p column by column, bias at q */
     GRSN_GATE,    /* matvec of spikes; weights row by row */
-    GRSN_COLUMNS, /* matvec; weights column by column */
-    GRSN_ROWS,    /* matvec; weights row by row */
+    GRSN_DENSE,   /* matvec; weights of four columns at a time, row by row */
     GRSN_MOVE,    /* x[start + i], of any storage to any storage that holds it */
     GRSN_FILL,    /* x[0] */
     GRSN_APPEND,  /* x, then y */
     GRSN_ARGMAX,
     GRSN_SCALE,   /* clip(x[start + i] * p + q) */
     GRSN_SHIFT,   /* clip(shr(x[start + i], s)) */
-    GRSN_LUT,     /* table at p, of clip(shr(x[start + i], s)) + 128; no shift where s is 0 */
+    GRSN_LUT,     /* table at p, of 128 + clip(shr(x[start + i], s)); no shift where s is 0 */
     GRSN_ADD,     /* clip(x + y) */
     GRSN_ADD_SHR, /* clip(x + shr(y, s)) */
     GRSN_SUB,
@@ -161,6 +160,24 @@ static inline void grsn_store(void *values, uint32_t type, uint32_t i, int32_t v
     } else {
         ((grsn_i32_t *)values)[i] = value;
     }
+}
+
+/* Whether the 2nd and 3rd of every four rows of an event's columns change places. */
+static inline int grsn_by_halves(const grsn_node_t *node)
+{
+    return node->op == GRSN_EVENT && node->type == GRSN_INT16 && node->n % 4u == 0;
+}
+
+/* The place of weight (i, j) of a product of n elements. */
+static inline uint32_t grsn_weight(const grsn_node_t *node, uint32_t n, uint32_t i, uint32_t j)
+{
+    if (node->op == GRSN_GATE) {
+        return i * n + j;
+    }
+    if (node->op == GRSN_DENSE) {
+        return (j / 4u * node->n + i) * 4u + j % 4u;
+    }
+    return j * node->n + (grsn_by_halves(node) && (i + 1u) & 2u ? i ^ 3u : i);
 }
 
 /* The claimed interval of one element; of a constant, the element itself. */

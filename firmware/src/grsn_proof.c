@@ -39,13 +39,12 @@ typedef struct form {
 } form_t;
 
 static const form_t forms[GRSN_OPS] = {
-    [GRSN_INPUT] = {"", 0, 0, INT32},
+    [GRSN_INPUT] = {"", 0, 0, NARROW},
     [GRSN_STATE] = {"", 0, 0, NARROW},
     [GRSN_CONST] = {"", 0, 0, INT32},
     [GRSN_EVENT] = {"m", 1, INT8 | FREE, WIDE},
     [GRSN_GATE] = {"m", 1, INT8 | FREE, INT32},
-    [GRSN_COLUMNS] = {"m", 1, INT32 | FREE, INT32},
-    [GRSN_ROWS] = {"m", 1, INT32 | FREE, INT32},
+    [GRSN_DENSE] = {"m", 1, NARROW | FREE, INT32},
     [GRSN_MOVE] = {"x", 1, ANY | PART, NARROW},
     [GRSN_FILL] = {"x", 1, INT32 | FREE, INT32},
     [GRSN_APPEND] = {"x", 2, ANY | FREE, INT32},
@@ -119,14 +118,13 @@ static span_t row(proof_t *proof, uint32_t i)
 {
     const grsn_node_t *node = proof->node, *x = proof->nodes + node->args[0];
     const int8_t *weights = (const int8_t *)(proof->image + node->p);
-    const int by_row = node->op == GRSN_ROWS || node->op == GRSN_GATE;
     const int32_t bias = grsn_load(proof->image + node->q, node->type, i);
     span_t result = {bias, bias};
     span_t reach = {least(bias, 0), greatest(bias, 0)};
     for (uint32_t j = 0; j < x->n; j++) {
-        const int32_t weight = weights[by_row ? i * x->n + j : j * node->n + i];
+        const int32_t weight = weights[grsn_weight(node, x->n, i, j)];
         span_t element = claim(proof, x, j);
-        proof->fails |= x->type == GRSN_INT8 && outside(&element, 0, 1);
+        proof->fails |= node->op != GRSN_DENSE && outside(&element, 0, 1);
         accumulate(&result, weight, &element);
         element.lo = least(element.lo, 0);
         element.hi = greatest(element.hi, 0);
@@ -138,8 +136,12 @@ static span_t row(proof_t *proof, uint32_t i)
 }
 
 /* The least and greatest entry that a table look-up can give. */
-static void look_up(const proof_t *proof, span_t *x)
+static void look_up(proof_t *proof, span_t *x)
 {
+    if (outside(x, -128, 127)) {
+        proof->fails = 1;
+        return;
+    }
     const grsn_i16_t *table = (const grsn_i16_t *)(proof->image + proof->node->p);
     const int32_t first = (int32_t)x->lo + 128, last = (int32_t)x->hi + 128;
     x->lo = x->hi = table[first];
@@ -355,10 +357,12 @@ static int fits_operation(const proof_t *proof)
     const grsn_node_t *node = proof->node;
     const grsn_node_t *x = proof->nodes + node->args[0], *y = proof->nodes + node->args[1];
     const uint32_t op = node->op;
-    if (op <= GRSN_ROWS) {
-        return node->n <= GRSN_MAX_WEIGHTS / x->n && in_data(proof, node->p, node->n * x->n) &&
+    if (op <= GRSN_DENSE) {
+        const uint32_t filled = (x->n + 3u) & ~3u;
+        return node->n <= GRSN_MAX_WEIGHTS / x->n &&
+               in_data(proof, node->p, node->n * (op == GRSN_DENSE ? filled : x->n)) &&
                in_data(proof, node->q, bytes_of(node)) &&
-               (op >= GRSN_COLUMNS || (x->n + 3u) / 4u * 8u <= proof->header->workspace);
+               (op == GRSN_DENSE || filled * 2u <= proof->header->workspace);
     }
     if (op == GRSN_APPEND) {
         return x->n + y->n == node->n;
@@ -367,8 +371,7 @@ static int fits_operation(const proof_t *proof)
         return node->n == 1;
     }
     if (op == GRSN_LUT) {
-        return in_data(proof, node->p, 512) && node->flags & GRSN_CLIPPED &&
-               node->clip_lo >= -128 && node->clip_hi <= 127;
+        return in_data(proof, node->p, 512);
     }
     if (op == GRSN_SHIFT || op == GRSN_ADD_SHR || (op >= GRSN_MUL_SHR && op <= GRSN_BLEND)) {
         return node->shift != 0;

@@ -13,11 +13,11 @@
 #endif
 
 #if GRSN_VM_FAST && defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__)
-#pragma GCC optimize("O3") /* vectors also at -O2 */
+/* Vectors also at -O2; a copy is a loop, because there need be no C library. */
+#pragma GCC optimize("O3", "no-tree-loop-distribute-patterns")
 #endif
 
 #include "grsn_format.h"
-#include "grsn_kernels.h"
 #include "grsn_primitives.h"
 
 /* Element-wise loops may write an operand in place, at the index that they read. */
@@ -41,7 +41,22 @@
         }                                                                                         \
     } while (0)
 
-/* Clipped or not, in two loops rather than one with a test. */
+/* Clipped or not, in two loops rather than one with a test; to 16 bits, which is one instruction of
+ * many processors, in a third. */
+#if GRSN_VM_FAST && defined(__ARM_FEATURE_SAT)
+#define EACH_CLIPPED(target, value)                                                               \
+    do {                                                                                          \
+        if (!(node->flags & GRSN_CLIPPED)) {                                                      \
+            EACH(target, value);                                                                  \
+        } else if (lo == INT16_MIN && hi == INT16_MAX) {                                          \
+            EACH(target, grsn_clip((value), INT16_MIN, INT16_MAX));                               \
+        } else if (lo == 0 && hi == INT16_MAX) {                                                  \
+            EACH(target, grsn_clip((value), 0, INT16_MAX));                                       \
+        } else {                                                                                  \
+            EACH(target, grsn_clip((value), lo, hi));                                             \
+        }                                                                                         \
+    } while (0)
+#else
 #define EACH_CLIPPED(target, value)                                                               \
     do {                                                                                          \
         if (node->flags & GRSN_CLIPPED) {                                                         \
@@ -50,6 +65,16 @@
             EACH(target, value);                                                                  \
         }                                                                                         \
     } while (0)
+#endif
+
+static void copy(void *to, uint32_t to_type, const void *from, uint32_t from_type, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        grsn_store(to, to_type, i, grsn_load(from, from_type, i));
+    }
+}
+
+#include "grsn_products.h"
 
 /* The three memories, in the order of their numbers; the image is not written. */
 typedef struct memory {
@@ -75,149 +100,22 @@ static void *operand(const memory_t *memory, const grsn_node_t *node, uint32_t k
     return place(memory, memory->nodes + node->args[k]);
 }
 
-static void copy(void *to, uint32_t to_type, const void *from, uint32_t from_type, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        grsn_store(to, to_type, i, grsn_load(from, from_type, i));
-    }
-}
-
 static const void *element(const void *values, uint32_t type, uint32_t i)
 {
     return (const uint8_t *)values + ((size_t)i << type);
 }
 
-/* ---- matrix-vector products --------------------------------------------------------------- */
-
-/* Set accumulators to the bias, in words. */
-static void set_to(int32_t *acc, const int32_t *bias, uint32_t bytes)
-{
-    const int32_t n = (int32_t)((bytes + 3u) / 4u);
-    EACH(acc, bias[i]);
-}
-
-#if defined(GRSN_SXTAB16)
-/* Sums of bytes in pairs: of every four rows, one word holds rows 0 and 2, the other 1 and 3. */
-static void exchange(int32_t *to, const int32_t *from, int32_t quads)
-{
-    for (; quads > 0; quads--, to += 2, from += 2) {
-        const int32_t first = from[0], second = from[1];
-        int32_t even, odd;
-        __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(even) : "r"(first), "r"(second));
-        __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(odd) : "r"(second), "r"(first));
-        to[0] = even;
-        to[1] = odd;
-    }
-}
-
-static void add_pair(int32_t *sums, const int32_t *end, const int32_t *a, const int32_t *b)
-{
-    for (; sums < end; sums += 2) {
-        const int32_t first = *a++, second = *b++;
-        int32_t even = sums[0], odd = sums[1];
-        GRSN_SXTAB16(even, first);
-        GRSN_SXTAB16_ODD(odd, first);
-        GRSN_SXTAB16(even, second);
-        GRSN_SXTAB16_ODD(odd, second);
-        sums[0] = even;
-        sums[1] = odd;
-    }
-}
-
-static void add_one(int32_t *sums, const int32_t *end, const int32_t *a)
-{
-    for (; sums < end; sums += 2) {
-        const int32_t first = *a++;
-        int32_t even = sums[0], odd = sums[1];
-        GRSN_SXTAB16(even, first);
-        GRSN_SXTAB16_ODD(odd, first);
-        sums[0] = even;
-        sums[1] = odd;
-    }
-}
-
-static void sum_columns(int32_t *sums, const int32_t *bias, const int8_t *columns, int32_t rows,
-                        const uint16_t *active, int32_t count)
-{
-    const int32_t *end = sums + rows / 2;
-    exchange(sums, bias, rows / 4);
-    for (; count >= 2; count -= 2, active += 2) {
-        add_pair(sums, end, (const int32_t *)(const void *)(columns + active[0] * rows),
-                 (const int32_t *)(const void *)(columns + active[1] * rows));
-    }
-    if (count != 0) {
-        add_one(sums, end, (const int32_t *)(const void *)(columns + *active * rows));
-    }
-    exchange(sums, sums, rows / 4);
-}
-#endif
-
-/* The products of spikes: of those that fired, the columns; or, of few rows, the elements. */
-static void events(const memory_t *memory, const grsn_node_t *node, const int8_t *spikes,
-                   int32_t n, const int8_t *weights, const int32_t *bias, int32_t *acc)
-{
-    const int32_t rows = (int32_t)node->n;
-#if GRSN_VM_FAST && UINTPTR_MAX > 0xffffffffu /* vectors */
-    if (node->op == GRSN_GATE) {
-        set_to(acc, bias, node->n * 4u);
-        grsn_gate_rows_i32(acc, weights, rows, spikes, n);
-        return;
-    }
-#endif
-    uint16_t *active = (uint16_t *)(void *)memory->base[GRSN_IN_SCRATCH];
-    const int32_t count = grsn_active(spikes, n, active);
-#if defined(GRSN_SXTAB16)
-    if (node->type == GRSN_INT16 && rows % 4 == 0) {
-        sum_columns(acc, bias, weights, rows, active, count);
-        return;
-    }
-#endif
-    set_to(acc, bias, node->n << node->type);
-    if (node->op == GRSN_GATE) {
-        for (int32_t i = 0; i < rows; i++, weights += n) {
-            for (int32_t k = 0; k < count; k++) {
-                acc[i] += weights[active[k]];
-            }
-        }
-    } else if (node->type == GRSN_INT16) {
-        grsn_add_columns_i16((int16_t *)(void *)acc, weights, rows, active, count);
-    } else {
-        grsn_add_columns_i32(acc, weights, rows, active, count);
-    }
-}
-
-static void product(const memory_t *memory, const grsn_node_t *node, const void *x, int32_t n,
-                    int32_t *acc)
-{
-    const int8_t *weights = (const int8_t *)(memory->base[GRSN_IN_DATA] + node->p);
-    const int32_t *bias = (const int32_t *)(void *)(memory->base[GRSN_IN_DATA] + node->q);
-    if (node->op < GRSN_COLUMNS) {
-        events(memory, node, x, n, weights, bias, acc);
-        return;
-    }
-    set_to(acc, bias, node->n * 4u);
-    if (node->op == GRSN_COLUMNS) {
-        grsn_by_columns_i32(acc, weights, (int32_t)node->n, x, n);
-    } else {
-        grsn_by_rows_i32(acc, weights, (int32_t)node->n, x, n);
-    }
-}
-
 /* ---- operations of one operand, from node->start on ------------------------------------------ */
 
-/* The entry of a table that a number stands for: shifted, unless s is 0, and clipped. */
-static inline int32_t index_of(int32_t x, unsigned s, int32_t lo, int32_t hi)
-{
-    return grsn_clip(s != 0 ? grsn_shr(x, s) : x, lo, hi) + 128;
-}
-
-/* In two loops, of which vectors take the first, or in one. */
+/* Entries of a table: in two loops, of which vectors take the first, or in one. */
 #if GRSN_VM_FAST && UINTPTR_MAX > 0xffffffffu
-#define EACH_INDEX(y, x) EACH(y, index_of(x[i], s, lo, hi))
-#define EACH_ENTRY(y, x) EACH(y, table[y[i]])
+#define EACH_ENTRY(y, table, index)                                                               \
+    do {                                                                                          \
+        EACH(y, index);                                                                           \
+        EACH(y, (table)[y[i]]);                                                                   \
+    } while (0)
 #else
-#define EACH_INDEX(y, x)
-#define EACH_ENTRY(y, x) EACH(y, table[index_of(x[i], s, lo, hi)])
+#define EACH_ENTRY(y, table, index) EACH(y, (table)[index])
 #endif
 
 #define DEFINE_UNARY(type, suffix)                                                                \
@@ -231,9 +129,14 @@ static inline int32_t index_of(int32_t x, unsigned s, int32_t lo, int32_t hi)
             EACH_CLIPPED(y, x[i] * p + q);                                                        \
         } else if (node->op == GRSN_SHIFT) {                                                      \
             EACH_CLIPPED(y, grsn_shr(x[i], s));                                                   \
-        } else {                                                                                  \
-            EACH_INDEX(y, x);                                                                     \
-            EACH_ENTRY(y, x);                                                                     \
+        } else { /* a table, from its middle; nothing is added where s is 0 */                    \
+            const int32_t half = (int32_t)((1u << s) >> 1);                                       \
+            table += 128;                                                                         \
+            if (node->flags & GRSN_CLIPPED) {                                                     \
+                EACH_ENTRY(y, table, grsn_clip((x[i] + half) >> s, lo, hi));                      \
+            } else {                                                                              \
+                EACH_ENTRY(y, table, (x[i] + half) >> s);                                         \
+            }                                                                                     \
         }                                                                                         \
     }
 
@@ -245,7 +148,7 @@ DEFINE_UNARY(int32_t, i32)
 static void elementwise(const memory_t *memory, const grsn_node_t *node, int32_t *to)
 {
     const int32_t *x = operand(memory, node, 0), *y = operand(memory, node, 1);
-    const int32_t *z = operand(memory, node, 2), *w = operand(memory, node, 3);
+    const int32_t *z, *w;
     const int32_t n = (int32_t)node->n, lo = node->clip_lo, hi = node->clip_hi;
     const unsigned s = node->shift;
     int8_t *spikes = (int8_t *)to;
@@ -266,9 +169,12 @@ static void elementwise(const memory_t *memory, const grsn_node_t *node, int32_t
         EACH_CLIPPED(to, grsn_shr(x[i] * y[i], s));
         break;
     case GRSN_MAC_SHR:
+        z = operand(memory, node, 2);
+        w = operand(memory, node, 3);
         EACH(to, grsn_shr(x[i] * y[i] + z[i] * w[i], s));
         break;
     case GRSN_BLEND:
+        z = operand(memory, node, 2);
         EACH(to, y[i] + grsn_shr(z[i] * (x[i] - y[i]), s));
         break;
     case GRSN_GE:
@@ -328,8 +234,12 @@ static void compute(const memory_t *memory, const grsn_node_t *node)
         } else {
             unary_i32(node, part, table, y);
         }
-    } else if (node->op <= GRSN_ROWS) {
-        product(memory, node, x, (int32_t)first->n, y);
+    } else if (node->op <= GRSN_DENSE) {
+        const uint8_t *data = memory->base[GRSN_IN_DATA];
+        const product_t product = {node, (const int8_t *)(data + node->p), data + node->q, x,
+                                   first->type, (int32_t)first->n,
+                                   (uint16_t *)(void *)memory->base[GRSN_IN_SCRATCH]};
+        multiply(&product, y);
     } else if (node->op == GRSN_MOVE) {
         copy(y, node->type, part, first->type, node->n);
     } else if (node->op == GRSN_FILL) {
@@ -345,14 +255,18 @@ static void compute(const memory_t *memory, const grsn_node_t *node)
 
 /* ---- the step ----------------------------------------------------------------------------- */
 
+/* Inputs, each in its range. */
 static void take(const memory_t *memory, uint32_t inputs, const int32_t *observation)
 {
     const grsn_node_t *node = memory->nodes;
-    for (uint32_t k = 0; k < inputs; k++, node++) {
-        int32_t *to = place(memory, node);
+    for (; inputs != 0; inputs--, node++) {
+        grsn_bounds_t range = {node->lo, node->hi};
         for (uint32_t i = 0; i < node->n; i++) {
-            const grsn_bounds_t range = grsn_bounds(memory->base[GRSN_IN_DATA], node, i);
-            to[i] = grsn_clip(*observation++, range.lo, range.hi);
+            if (node->flags & GRSN_PER_ELEMENT) {
+                range = grsn_bounds(memory->base[GRSN_IN_DATA], node, i);
+            }
+            grsn_store(place(memory, node), node->type, i,
+                       grsn_clip(*observation++, range.lo, range.hi));
         }
     }
 }

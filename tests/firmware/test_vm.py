@@ -20,7 +20,13 @@ from grsn_edge.program import Builder, Program, step
 
 MODELS = sorted((FIRMWARE.parent / "models").glob("*.grsn"))
 SMALL, FAST = ("-Os",), ("-O2", "-DGRSN_VM_FAST=1")
+AVX2 = ("-O3", "-mavx2", "-mbmi", "-mlzcnt")
 OK, REFUSED_STATE = 0, -9
+
+
+def has_avx2() -> bool:
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and " avx2 " in flags.read_text("utf-8")
 
 
 def same_integers(program: Program, *flags: str, steps: int = 40, seed: int = 0) -> None:
@@ -55,6 +61,30 @@ def test_random_programs_keep_every_integer(seed: int, flags: tuple[str, ...]) -
 @pytest.mark.parametrize("seed", range(8))
 def test_random_networks_keep_every_integer(seed: int, flags: tuple[str, ...]) -> None:
     same_integers(random_program(seed).program, *flags)
+
+
+@pytest.mark.skipif(not has_avx2(), reason="a processor with AVX2")
+@pytest.mark.parametrize("seed", range(8))
+def test_vectors_keep_every_integer(seed: int) -> None:
+    same_integers(random_program(seed).program, *AVX2)
+    same_integers(random_graph(seed), *AVX2)
+
+
+@pytest.mark.parametrize("flags", [SMALL, FAST, AVX2], ids=["small", "fast", "vectors"])
+@pytest.mark.parametrize(("rows", "columns"), [(3, 70), (16, 5), (20, 33), (84, 6), (150, 64)])
+def test_products_of_every_shape_keep_every_integer(
+    rows: int, columns: int, flags: tuple[str, ...]
+) -> None:
+    if flags == AVX2 and not has_avx2():
+        pytest.skip("a processor with AVX2")
+    rng = np.random.default_rng(rows)
+    b = Builder()
+    small, large = b.input("s", columns, lo=-128, hi=127), b.input("l", columns, lo=-999, hi=999)
+    spikes = b.input("o", columns, lo=0, hi=1)
+    for name, x in (("small", small), ("large", large), ("spikes", spikes)):
+        weight, bias = rng.integers(-128, 128, (rows, columns)), rng.integers(-9, 9, rows)
+        b.output(name, b.matvec(weight, x, bias).shr(1))
+    same_integers(b.build(), *flags, steps=8)
 
 
 @pytest.mark.slow

@@ -98,7 +98,7 @@ class _Claims:
             return _stretched(args[0], instruction.n)
         if instruction.op == "append":
             return _joined(args)
-        if instruction.op in ("event", "gate", "columns", "rows"):
+        if instruction.op in ("event", "gate", "dense"):
             return _joined(
                 [self._product(node, instruction, args[0]) for node in instruction.nodes]
             )

@@ -14,9 +14,7 @@ from grsn_edge.program import OPS, Interval, Node, Program
 
 __all__ = ["Typed", "convert"]
 
-_LENGTHS_OF_THEIR_OWN = frozenset(
-    {"event", "gate", "columns", "rows", "move", "fill", "append", "argmax"}
-)
+_LENGTHS_OF_THEIR_OWN = frozenset({"event", "gate", "dense", "move", "fill", "append", "argmax"})
 
 
 @dataclass(frozen=True)
@@ -75,12 +73,11 @@ class _Converter:
         for instruction in computed.values():
             for arg in instruction.args:
                 wanted.setdefault(arg, []).append(FORMS[instruction.op].reads)
-        for state in self.program.states:
-            fitting = [w for w in FORMS["state"].writes if w in holds(state.interval)]
-            self.widths[state.name] = _best(fitting, wanted.get(state.name, []))
+        for given in (*self.program.inputs, *self.program.states):
+            fitting = [w for w in FORMS[given.op].writes if w in holds(given.interval)]
+            self.widths[given.name] = _best(fitting, wanted.get(given.name, []))
         for state_name, name in self.lowering.nexts().items():
             wanted.setdefault(name, []).append((self.widths[state_name],))
-        self.widths.update((node.name, 2) for node in self.program.inputs)
         for name, instruction in computed.items():
             possible = self._possible(instruction)
             self.widths[name] = _best(possible, wanted.get(name, []))

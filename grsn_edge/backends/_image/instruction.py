@@ -32,13 +32,12 @@ class Form:
 
 FORMS: Mapping[str, Form] = MappingProxyType(
     {
-        "input": Form((), _INT32),
+        "input": Form((), _NARROW),
         "state": Form((), _NARROW),
         "const": Form((), _INT32),
         "event": Form(_INT8, _WIDE),
         "gate": Form(_INT8, _INT32),
-        "columns": Form(_INT32, _INT32),
-        "rows": Form(_INT32, _INT32),
+        "dense": Form(_NARROW, _INT32),
         "move": Form(_ANY, _NARROW),
         "fill": Form(_INT32, _INT32),
         "append": Form(_ANY, _INT32),
@@ -83,8 +82,8 @@ class Instruction:
             own.  None for what only moves elements.
         p, q: factor and summand of ``scale``; the initial value of a state where it is uniform.
         shift, clip, start: constants; 0, None and 0 where there are none.
-        arrays: constants that lie in the image's data: ``weight`` in the order of its bytes,
-            ``bias``, ``table``, ``value``.
+        arrays: constants that lie in the image's data: ``weight`` (rows, columns), ``bias``,
+            ``table``, ``value``.
     """
 
     name: str

@@ -19,7 +19,7 @@ from grsn_edge.program import INT32, Node, Program
 __all__ = ["FEW_ROWS", "Lowering", "lower"]
 
 FEW_ROWS = 8
-"""Below this a product is computed row by row."""
+"""Below this a product with spikes is computed row by row."""
 _MAX_ROWS, _MAX_WEIGHTS = 1 << 16, 1 << 22
 _TABLE = (-128, 127)
 _UNARY = frozenset({"scale", "shift", "lut", "move"})  # they read from `start` on
@@ -105,11 +105,11 @@ class Lowering:
 
     def _matvec(self, node: Node) -> Instruction:
         (x,) = self._args(node)
-        few = node.n < FEW_ROWS
-        kinds = ("gate", "event") if x.interval.is_binary else ("rows", "columns")
-        weight = node.attrs["weight"] if few else node.attrs["weight"].T
-        arrays = {"weight": weight.ravel(), "bias": node.attrs["bias"]}
-        return self._plain(node, kinds[0] if few else kinds[1], arrays=arrays)
+        kind = "dense"
+        if x.interval.is_binary:
+            kind = "gate" if node.n < FEW_ROWS else "event"
+        arrays = {key: node.attrs[key] for key in ("weight", "bias")}
+        return self._plain(node, kind, arrays=arrays)
 
     def _stack(self, instructions: list[Instruction]) -> tuple[Instruction, ...]:
         """Products of the same spikes as one, where every reader can read from the middle."""
@@ -199,7 +199,7 @@ class Lowering:
 
     def _lut(self, node: Node) -> Instruction:
         (x,) = self._args(node)
-        nodes, shift, clip = [node], 0, _TABLE
+        nodes, shift, clip = [node], 0, None
         if x.op == "clip" and self._only_reader(x):
             nodes.insert(0, x)
             lo, hi = (int(np.clip(x.attrs[key], *_TABLE)) for key in ("lo", "hi"))
@@ -294,7 +294,7 @@ def _stacked(group: list[Instruction]) -> Instruction:
     nodes = tuple(node for member in group for node in member.nodes)
     weight = np.concatenate([node.attrs["weight"] for node in nodes])
     bias = np.concatenate([node.attrs["bias"] for node in nodes])
-    arrays = {"weight": weight.T.ravel(), "bias": bias}
+    arrays = {"weight": weight, "bias": bias}
     name = "+".join(member.name for member in group)
     return Instruction(name, "event", len(bias), group[0].args, nodes, arrays=arrays)
 

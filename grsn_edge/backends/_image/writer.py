@@ -17,6 +17,7 @@ from grsn_edge.backends._image.instruction import CODES, Instruction
 from grsn_edge.backends._image.lower import lower
 from grsn_edge.backends._image.place import place
 from grsn_edge.backends._image.sections import Section, policy_sections
+from grsn_edge.backends._image.weights import in_order
 from grsn_edge.errors import UsageError
 from grsn_edge.policy import Policy, model_hash
 from grsn_edge.program import Interval, Program
@@ -202,7 +203,7 @@ class _Writer:
                 return _UNIFORM, int(value[0]), 0
             return 0, self.data.add(value, width), 0
         if "weight" in i.arrays:
-            weight = self.data.add(i.arrays["weight"], 0)
+            weight = self.data.add(in_order(i.op, i.arrays["weight"], width), 0)
             return 0, weight, self.data.add(i.arrays["bias"], width)
         if "table" in i.arrays:
             return 0, self.data.add(i.arrays["table"], 1), 0
