@@ -84,35 +84,44 @@ static void sum_rows(const product_t *p, int32_t *sums)
     }
 }
 
-/* Sixteen rows at a time; the last sixteen may have some of those before once more. */
+/* `registers` times four rows from row i on, each row's sum in two halves. */
+static inline __attribute__((always_inline)) void dense_block(const product_t *p, int32_t *sums,
+                                                              int32_t i, const int32_t registers)
+{
+    const int8_t *w = p->weights + 4 * i;
+    const uint8_t *x = p->x;
+    const int32_t *bias = (const int32_t *)p->bias + i;
+    __m256i sum[8];
+    for (int32_t r = 0; r < registers; r++) {
+        sum[r] = _mm256_setzero_si256();
+    }
+    for (int32_t left = p->n; left > 0; left -= 4, x += 4, w += 4 * p->node->n) {
+        uint32_t four;
+        memcpy(&four, x, sizeof four);
+        four = left < 4 ? four & ((1u << 8 * left) - 1u) : four;
+        const __m256i v = _mm256_cvtepi8_epi16(_mm_set1_epi32((int32_t)four));
+        for (int32_t r = 0; r < registers; r++) {
+            sum[r] = _mm256_add_epi32(sum[r], _mm256_madd_epi16(grsn_sixteen(w + 16 * r), v));
+        }
+    }
+    for (int32_t r = 0; r < registers; r += 2) {
+        const __m256i halves = _mm256_hadd_epi32(sum[r], sum[r + 1]);
+        const __m256i eight = _mm256_permute4x64_epi64(halves, 0xd8);
+        _mm256_storeu_si256((__m256i *)(void *)(sums + i + 4 * r),
+                            _mm256_add_epi32(eight, load_256(bias + 4 * r)));
+    }
+}
+
+/* The last rows are some of those before once more, where their number is no multiple. */
 static void multiply_bytes(const product_t *p, int32_t *sums)
 {
-    const int32_t n = (int32_t)p->node->n;
-    for (int32_t next = 0; next < n; next += 16) {
-        const int32_t i = next < n - 16 ? next : n - 16;
-        const int8_t *w = p->weights + 4 * i;
-        const uint8_t *x = p->x;
-        __m256i sum[4];
-        for (int32_t b = 0; b < 4; b++) {
-            sum[b] = _mm256_setzero_si256();
-        }
-        for (int32_t left = p->n; left > 0; left -= 4, x += 4, w += 4 * n) {
-            uint32_t four;
-            memcpy(&four, x, sizeof four);
-            four = left < 4 ? four & ((1u << 8 * left) - 1u) : four;
-            const __m256i v = _mm256_cvtepi8_epi16(_mm_set1_epi32((int32_t)four));
-            for (int32_t b = 0; b < 4; b++) {
-                const __m256i products = _mm256_madd_epi16(grsn_sixteen(w + 16 * b), v);
-                sum[b] = _mm256_add_epi32(sum[b], products);
-            }
-        }
-        for (int32_t b = 0; b < 4; b += 2) {
-            const __m256i pairs = _mm256_hadd_epi32(sum[b], sum[b + 1]);
-            const __m256i eight = _mm256_permute4x64_epi64(pairs, 0xd8);
-            const __m256i bias = load_256((const int32_t *)p->bias + i + 4 * b);
-            _mm256_storeu_si256((__m256i *)(void *)(sums + i + 4 * b),
-                                _mm256_add_epi32(eight, bias));
-        }
+    const int32_t n = (int32_t)p->node->n, whole = n & ~31;
+    int32_t i = 0;
+    for (; i < whole; i += 32) {
+        dense_block(p, sums, i, 8);
+    }
+    for (; i < n; i += 16) {
+        dense_block(p, sums, i < n - 16 ? i : n - 16, 4);
     }
 }
 

@@ -143,11 +143,33 @@ static const void *element(const void *values, uint32_t type, uint32_t i)
 DEFINE_UNARY(int16_t, i16)
 DEFINE_UNARY(int32_t, i32)
 
+static void unary(const memory_t *memory, const grsn_node_t *node, uint32_t type, const void *x,
+                  int32_t *to)
+{
+    const int16_t *table = (const int16_t *)(void *)(memory->base[GRSN_IN_DATA] + node->p);
+    if (type == GRSN_INT16) {
+        unary_i16(node, x, table, to);
+    } else {
+        unary_i32(node, x, table, to);
+    }
+}
+
+static void product(const memory_t *memory, const grsn_node_t *node, const grsn_node_t *first,
+                    const void *x, void *to)
+{
+    const uint8_t *data = memory->base[GRSN_IN_DATA];
+    const product_t product = {node, (const int8_t *)(data + node->p), data + node->q, x,
+                               first->type, (int32_t)first->n,
+                               (uint16_t *)(void *)memory->base[GRSN_IN_SCRATCH]};
+    multiply(&product, to);
+}
+
 /* ---- operations on vectors of the node's own length ------------------------------------------- */
 
-static void elementwise(const memory_t *memory, const grsn_node_t *node, int32_t *to)
+static void elementwise(const memory_t *memory, const grsn_node_t *node, const int32_t *x,
+                        int32_t *to)
 {
-    const int32_t *x = operand(memory, node, 0), *y = operand(memory, node, 1);
+    const int32_t *y = operand(memory, node, 1);
     const int32_t *z, *w;
     const int32_t n = (int32_t)node->n, lo = node->clip_lo, hi = node->clip_hi;
     const unsigned s = node->shift;
@@ -191,7 +213,7 @@ static void elementwise(const memory_t *memory, const grsn_node_t *node, int32_t
 static int fires(const memory_t *memory, const grsn_node_t *node, const grsn_node_t *end)
 {
     const grsn_node_t *next = node + 1;
-    return node->op == GRSN_GE && next < end && next->op == GRSN_RESET && next->n == node->n &&
+    return next < end && next->op == GRSN_RESET && next->n == node->n &&
            next->args[0] == node->args[0] && next->args[1] == node->args[1] &&
            node->last > (uint32_t)(next - memory->nodes);
 }
@@ -220,37 +242,49 @@ static void append(const grsn_node_t *node, const grsn_node_t *first, const grsn
     copy(behind, node->type, y, second->type, second->n);
 }
 
-static void compute(const memory_t *memory, const grsn_node_t *node)
+/* Computes a value, or the two of a pair; how many. */
+static uint32_t compute(const memory_t *memory, const grsn_node_t *node, const grsn_node_t *end)
 {
     const grsn_node_t *first = memory->nodes + node->args[0];
     const void *x = place(memory, first), *part = element(x, first->type, node->start);
-    void *y = place(memory, node);
-    if (node->op >= GRSN_ADD) {
-        elementwise(memory, node, y);
-    } else if (node->op >= GRSN_SCALE) {
-        const int16_t *table = (const int16_t *)(void *)(memory->base[GRSN_IN_DATA] + node->p);
-        if (first->type == GRSN_INT16) {
-            unary_i16(node, part, table, y);
-        } else {
-            unary_i32(node, part, table, y);
-        }
-    } else if (node->op <= GRSN_DENSE) {
-        const uint8_t *data = memory->base[GRSN_IN_DATA];
-        const product_t product = {node, (const int8_t *)(data + node->p), data + node->q, x,
-                                   first->type, (int32_t)first->n,
-                                   (uint16_t *)(void *)memory->base[GRSN_IN_SCRATCH]};
-        multiply(&product, y);
-    } else if (node->op == GRSN_MOVE) {
-        copy(y, node->type, part, first->type, node->n);
-    } else if (node->op == GRSN_FILL) {
+    void *to = place(memory, node);
+    switch (node->op) {
+    case GRSN_EVENT:
+    case GRSN_GATE:
+    case GRSN_DENSE:
+        product(memory, node, first, x, to);
+        break;
+    case GRSN_SCALE:
+    case GRSN_SHIFT:
+    case GRSN_LUT:
+        unary(memory, node, first->type, part, to);
+        break;
+    case GRSN_MOVE:
+        copy(to, node->type, part, first->type, node->n);
+        break;
+    case GRSN_FILL:
         for (uint32_t i = 0; i < node->n; i++) {
-            ((int32_t *)y)[i] = *(const int32_t *)x;
+            ((int32_t *)to)[i] = *(const int32_t *)x;
         }
-    } else if (node->op == GRSN_APPEND) {
-        append(node, first, memory->nodes + node->args[1], y, x, operand(memory, node, 1));
-    } else {
-        *(int32_t *)y = grsn_argmax_i32(x, (int32_t)first->n);
+        break;
+    case GRSN_APPEND:
+        append(node, first, memory->nodes + node->args[1], to, x, operand(memory, node, 1));
+        break;
+    case GRSN_ARGMAX:
+        *(int32_t *)to = grsn_argmax_i32(x, (int32_t)first->n);
+        break;
+    case GRSN_GE:
+        if (fires(memory, node, end)) {
+            fire(memory, node);
+            return 2;
+        }
+        elementwise(memory, node, x, to);
+        break;
+    default:
+        elementwise(memory, node, x, to);
+        break;
     }
+    return 1;
 }
 
 /* ---- the step ----------------------------------------------------------------------------- */
@@ -259,14 +293,19 @@ static void compute(const memory_t *memory, const grsn_node_t *node)
 static void take(const memory_t *memory, uint32_t inputs, const int32_t *observation)
 {
     const grsn_node_t *node = memory->nodes;
+    const uint8_t *data = memory->base[GRSN_IN_DATA];
     for (; inputs != 0; inputs--, node++) {
-        grsn_bounds_t range = {node->lo, node->hi};
-        for (uint32_t i = 0; i < node->n; i++) {
-            if (node->flags & GRSN_PER_ELEMENT) {
-                range = grsn_bounds(memory->base[GRSN_IN_DATA], node, i);
+        const int each = node->flags & GRSN_PER_ELEMENT;
+        const grsn_i32_t *lo = each ? (const grsn_i32_t *)(data + node->lo) : &node->lo;
+        const grsn_i32_t *hi = each ? (const grsn_i32_t *)(data + node->hi) : &node->hi;
+        void *to = place(memory, node);
+        for (uint32_t i = 0; i < node->n; i++, lo += each, hi += each) {
+            const int32_t value = grsn_clip(*observation++, *lo, *hi);
+            if (node->type == GRSN_INT8) {
+                ((int8_t *)to)[i] = (int8_t)value;
+            } else {
+                ((int32_t *)to)[i] = value;
             }
-            grsn_store(place(memory, node), node->type, i,
-                       grsn_clip(*observation++, range.lo, range.hi));
         }
     }
 }
@@ -279,12 +318,8 @@ void grsn_step(const grsn_model_t *model, void *state, void *scratch, const int3
     const memory_t memory = memory_of(model, state, scratch);
     take(&memory, header->inputs, observation);
     const grsn_node_t *end = memory.nodes + header->nodes;
-    for (const grsn_node_t *node = memory.nodes + header->sources; node < end; node++) {
-        if (fires(&memory, node, end)) {
-            fire(&memory, node++);
-        } else {
-            compute(&memory, node);
-        }
+    for (const grsn_node_t *node = memory.nodes + header->sources; node < end;) {
+        node += compute(&memory, node, end);
     }
     for (uint32_t k = 0; k < header->outputs; k++) {
         const grsn_node_t *node = memory.nodes + outputs[k];
