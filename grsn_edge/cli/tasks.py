@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING, Any
 
 from grsn_edge.cli.result import Result, columns
 
-SUMMARY = "list the tasks"
+if TYPE_CHECKING:
+    from grsn_edge.tasks import Task
+
+SUMMARY = "list the tasks, and what is missing to use them"
 EXAMPLE = "grsn-edge tasks"
+
+_FORMS = """\
+any environment of gymnasium:  gym:ID?mask=0,2&scale=1,0.5&steps=N (options at will)
+any of them late or noisy:     NAME?delay=K&noise=S, K in steps, S in full scales
+"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -15,19 +24,41 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Result:
-    """Names, environments, periods."""
-    from grsn_edge.tasks import task, task_names
+    """Names, environments, periods, options, missing packages."""
+    from grsn_edge.tasks import task, task_names, task_options
 
     found = [task(name) for name in task_names()]
-    data = {
-        t.name: {
-            "environment": t.environment,
-            "observations": [c.name for c in t.observations],
-            "actions": [c.name for c in t.actions],
-            "period_s": t.period_s,
-            "summary": t.summary,
-        }
+    data = {t.name: _described(t, task_options(t.name)) for t in found}
+    rows = [
+        (
+            t.name,
+            t.environment,
+            f"{t.period_s:g} s",
+            _readiness(t),
+            _summary(t, task_options(t.name)),
+        )
         for t in found
+    ]
+    return Result(data, f"{columns(rows)}\n\n{_FORMS}".rstrip())
+
+
+def _described(task: Task, options: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "environment": task.environment,
+        "observations": [c.name for c in task.observations],
+        "actions": [c.name for c in task.actions],
+        "period_s": task.period_s,
+        "max_steps": task.max_steps,
+        "options": list(options),
+        "missing": list(task.missing),
+        "summary": task.summary,
     }
-    rows = [(t.name, t.environment, f"{t.period_s} s", t.summary) for t in found]
-    return Result(data, columns(rows))
+
+
+def _readiness(task: Task) -> str:
+    return "needs: pip install " + " ".join(task.missing) if task.missing else "ready"
+
+
+def _summary(task: Task, options: tuple[str, ...]) -> str:
+    own = [option for option in options if option not in ("delay", "noise")]
+    return f"{task.summary} (?{own[0]}=N)" if own else task.summary

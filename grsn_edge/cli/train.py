@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -15,11 +16,17 @@ EXAMPLE = "grsn-edge train cartpole-p --spike-rate 0.05 --seed 0 --out out/cartp
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("task", help="see `grsn-edge tasks`")
+    parser.add_argument("task", help="a name, or a description: see `grsn-edge tasks`")
     parser.add_argument(
         "--network", default="grsn", help="grsn (default), mlp, gru, lstm, …: see docs/cells.md"
     )
     parser.add_argument("--hidden", type=int, help="neurons per layer (default: the recipe's)")
+    parser.add_argument("--mask", help="of a gym: task: channels that are seen, such as 0,2")
+    parser.add_argument("--delay", help="steps that observations are late")
+    parser.add_argument("--noise", help="noise on observations, in full scales, such as 0.01")
+    parser.add_argument(
+        "--updates", type=int, help="length of the first phase (default: the recipe's)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="decides all (default 0)")
     parser.add_argument(
         "--spike-rate", type=float, help="mean spikes per neuron and step to come down to"
@@ -33,18 +40,25 @@ def run(args: argparse.Namespace) -> Result:
     """Train with a progress bar; Ctrl-C saves."""
     from grsn_edge.cli.progress import TrainingDisplay
     from grsn_edge.policy import save
+    from grsn_edge.tasks import described, folder_name
     from grsn_edge.training.pipeline import resume, train
     from grsn_edge.training.recipes import recipe
 
-    folder = args.out or Path("out") / f"{args.task}-{args.network}-{args.seed}"
+    given = {"mask": args.mask, "delay": args.delay, "noise": args.noise}
+    args.task = described(args.task, given)
+    folder = args.out or Path("out") / f"{folder_name(args.task)}-{args.network}-{args.seed}"
     provenance = {"command": command_line(args)}
     with TrainingDisplay(args.task) as watch:
         if args.resume:
             outcome = resume(folder, watch=watch, provenance=provenance)
         else:
-            changes = {"hidden": args.hidden, "spike_rate": args.spike_rate}
-            given = {name: value for name, value in changes.items() if value is not None}
-            wanted = recipe(args.task, args.network, **given)
+            changes = {
+                "hidden": args.hidden,
+                "spike_rate": args.spike_rate,
+                "updates": args.updates,
+            }
+            changed = {name: value for name, value in changes.items() if value is not None}
+            wanted = recipe(args.task, args.network, **changed)
             outcome = train(
                 wanted,
                 seed=args.seed,
@@ -71,8 +85,10 @@ def run(args: argparse.Namespace) -> Result:
 
 def command_line(args: argparse.Namespace) -> str:
     """The command that repeats this run."""
-    parts = [f"grsn-edge train {args.task} --network {args.network} --seed {args.seed}"]
+    named = shlex.quote(args.task)
+    parts = [f"grsn-edge train {named} --network {args.network} --seed {args.seed}"]
     parts += [f"--hidden {args.hidden}"] if args.hidden else []
+    parts += [f"--updates {args.updates}"] if args.updates else []
     parts += [f"--spike-rate {args.spike_rate}"] if args.spike_rate else []
     parts += [f"--out {args.out}"] if args.out else []
     return " ".join(parts)

@@ -60,10 +60,10 @@ def _courses(policy: Policy) -> dict[str, Callable[[int], Course]]:
         "random and extreme": lambda rounds: trajectories(policy.program, _STREAMS, rounds, _SEED)
     }
     name = policy.provenance.get("task")
-    from grsn_edge.tasks import task, task_names
+    from grsn_edge.tasks import is_playable, task
     from grsn_edge.tasks.record import closed_loop
 
-    if name in task_names():
+    if is_playable(name):
         courses["closed loop"] = lambda rounds: closed_loop(
             policy, task(str(name)), streams=_STREAMS, rounds=rounds, seed=_SEED
         )

@@ -18,7 +18,7 @@ from grsn_edge.device.policy import DevicePolicy, pack_state
 from grsn_edge.policy import ACTION, OBSERVATION, Policy
 from grsn_edge.program import IntArray
 from grsn_edge.runtime import Episode, StreamingPolicy, play_episodes
-from grsn_edge.tasks import Task, task, task_names
+from grsn_edge.tasks import Task, is_playable, task
 from grsn_edge.tasks.environments import make_environment
 from grsn_edge.tasks.record import closed_loop
 
@@ -102,7 +102,7 @@ def _differs(step: int, digest: hashlib._Hash, text: str) -> Comparison:
 def _codes(policy: Policy, steps: int) -> Iterator[IntArray]:
     """Codes of episodes in the policy's task; for a policy without one, random in their range."""
     name = policy.provenance.get("task")
-    if name in task_names():
+    if is_playable(name):
         course = closed_loop(policy, task(str(name)), streams=1, rounds=steps, seed=0)
         yield from (inputs[OBSERVATION][0] for _, inputs in course)
         return

@@ -1,4 +1,4 @@
-"""Tasks: masked control problems, batched in NumPy and registered with gymnasium.
+"""Tasks: partially observed problems, in batches and registered with gymnasium.
 
 Importing this package registers them: ``gymnasium.make("grsn_edge/CartPole-P-v0")``, or without an
 import of one's own ``gymnasium.make("grsn_edge.tasks:grsn_edge/CartPole-P-v0")``.
@@ -6,17 +6,35 @@ import of one's own ``gymnasium.make("grsn_edge.tasks:grsn_edge/CartPole-P-v0")`
 
 from __future__ import annotations
 
-from grsn_edge.tasks.base import BatchedEnv, Dynamics, Step, Task
-from grsn_edge.tasks.registry import register_environments, task, task_names
+from grsn_edge.tasks.base import Step, Task, World, Worlds
+from grsn_edge.tasks.batched import BatchedEnv
+from grsn_edge.tasks.describe import folder_name
+from grsn_edge.tasks.physics import Dynamics
+from grsn_edge.tasks.registry import (
+    described,
+    is_playable,
+    register_environments,
+    task,
+    task_names,
+    task_options,
+)
+from grsn_edge.tasks.simulator import Simulator
 
 __all__ = [
     "BatchedEnv",
     "Dynamics",
+    "Simulator",
     "Step",
     "Task",
+    "World",
+    "Worlds",
+    "described",
+    "folder_name",
+    "is_playable",
     "register_environments",
     "task",
     "task_names",
+    "task_options",
 ]
 
 register_environments()

@@ -1,11 +1,12 @@
-"""Tasks: what a robot senses and does, and the same world for one or for hundreds of robots."""
+"""Tasks: what a robot senses and does, and in which world."""
 
 from __future__ import annotations
 
+import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,36 +16,87 @@ from grsn_edge.policy import Channel
 from grsn_edge.policy.decoder import DecoderKind
 from grsn_edge.policy.encoder import FloatArray
 
-__all__ = ["BatchedEnv", "BoolArray", "DoubleArray", "Dynamics", "Step", "Task"]
+__all__ = [
+    "BoolArray",
+    "DoubleArray",
+    "Package",
+    "Step",
+    "Task",
+    "World",
+    "Worlds",
+]
 
 DoubleArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 
-class Dynamics(ABC):
-    """Physics of many robots at once, equal to those of one gymnasium environment."""
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package that a world needs: the module to import, and what ``pip install`` calls it."""
 
-    environment: ClassVar[str]
-    """gymnasium's id of the environment whose physics these are."""
-    full_scale: ClassVar[tuple[float, ...]]
-    """Usual magnitude of each channel of the full observation."""
+    module: str
+    install: str
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the module cannot be found."""
+        return importlib.util.find_spec(self.module) is None
+
+
+class Worlds(ABC):
+    """Many robots' worlds side by side.  An ended episode stays until it is begun again."""
 
     @abstractmethod
-    def start(self, rng: np.random.Generator, n: int) -> DoubleArray:
-        """States of ``n`` new episodes, ``(n, s)``."""
+    def start(self, rng: np.random.Generator, chosen: BoolArray) -> None:
+        """Begin new episodes where ``chosen`` ``(batch,)`` says so; ``rng`` decides them."""
 
     @abstractmethod
-    def advance(
-        self, state: DoubleArray, action: npt.NDArray[Any]
-    ) -> tuple[DoubleArray, DoubleArray, BoolArray]:
-        """Next states ``(n, s)``, rewards ``(n,)`` and terminations ``(n,)``.
+    def advance(self, action: npt.NDArray[Any]) -> tuple[DoubleArray, BoolArray, BoolArray]:
+        """One step: rewards, terminations and truncations of the worlds' own, each ``(batch,)``.
 
-        ``action``: int64 ``(n,)``, or float32 ``(n, m)`` in the action's unit.
+        ``action``: int64 ``(batch,)``, or float32 ``(batch, m)`` in the action's unit.
         """
 
     @abstractmethod
-    def full(self, state: DoubleArray) -> FloatArray:
-        """gymnasium's own observation of these states, float32 ``(n, k)``."""
+    def full(self) -> FloatArray:
+        """The whole observations now, float32 ``(batch, k)``."""
+
+    @abstractmethod
+    def snapshot(self) -> dict[str, npt.NDArray[Any]]:
+        """Copies of all that :meth:`restore` needs."""
+
+    @abstractmethod
+    def restore(self, snapshot: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go back to a :meth:`snapshot` of as many worlds.
+
+        Raises:
+            TaskError: the worlds cannot be brought to where they were.
+        """
+
+    def close(self) -> None:
+        """Give back what the worlds hold; they are not used again."""
+
+
+class World(ABC):
+    """What robots act in: batched physics (:class:`Dynamics`), or a :class:`Simulator`."""
+
+    @property
+    @abstractmethod
+    def full_scale(self) -> tuple[float, ...]:
+        """Usual magnitude of each channel of the full observation."""
+
+    @property
+    def requires(self) -> tuple[Package, ...]:
+        """The packages without which no episode can be played in batches."""
+        return ()
+
+    @abstractmethod
+    def open(self, batch: int, max_steps: int) -> Worlds:
+        """``batch`` worlds, of at most ``max_steps`` steps from one start to the next."""
+
+    @abstractmethod
+    def single(self, render_mode: str | None = None) -> Any:
+        """One of these worlds as a gymnasium environment, without a time limit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +107,8 @@ class Task:
         name: such as ``cartpole-p``.
         environment: id in gymnasium's registry.
         summary: one line.
-        dynamics: the physics.
+        dynamics: the world: batched physics, or a simulator.
         observed: indices of the full observation that the policy sees.
-        sees_action: whether the last applied action follows them in the observation.
         observations: a description per observation channel.
         actions: one per choice (``argmax``), or one per continuous action with its bounds.
         decoder: how actions are read from the read-out.
@@ -65,12 +116,15 @@ class Task:
         offset, scale: per observation channel; ``z = (x - offset) / scale`` is what nets see.
         clip: ``z`` is clamped to ``±clip``.
         max_steps: time limit of an episode.
+        sees_action: whether the last applied action follows the observed channels.
+        delay: steps that what is seen of the world lags behind it.
+        noise: standard deviation of Gaussian noise on it, in units of ``scale``.
     """
 
     name: str
     environment: str
     summary: str
-    dynamics: Dynamics
+    dynamics: World
     observed: tuple[int, ...]
     observations: tuple[Channel, ...]
     actions: tuple[Channel, ...]
@@ -81,6 +135,8 @@ class Task:
     clip: float
     max_steps: int
     sees_action: bool = False
+    delay: int = 0
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         n = len(self.observed) + (len(self.actions) if self.sees_action else 0)
@@ -93,11 +149,24 @@ class Task:
             raise TaskError(f"task '{self.name}': only continuous actions can be observed")
         if min(self.scale) <= 0 or self.clip <= 0 or self.max_steps < 1 or self.period_s <= 0:
             raise TaskError(f"task '{self.name}': scale, clip, max_steps and period_s are positive")
+        if self.delay < 0 or not 0 <= self.noise < float("inf"):
+            raise TaskError(f"task '{self.name}': delay and noise are not negative")
 
     @property
     def is_discrete(self) -> bool:
         """Whether an action is an index."""
         return self.decoder == "argmax"
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What is still to be installed, in the words of ``pip install``."""
+        return tuple(p.install for p in self.dynamics.requires if p.is_missing)
+
+    def check_installed(self) -> None:
+        """Raise :class:`TaskError`, saying what to install, where a package is missing."""
+        if self.missing:
+            needed = " ".join(f"'{name}'" for name in self.missing)
+            raise TaskError(f"task '{self.name}' needs packages: pip install {needed}")
 
     def observe(self, full: FloatArray, applied: FloatArray) -> FloatArray:
         """What the policy sees, float32 ``(..., n)``.
@@ -142,67 +211,3 @@ class Step:
     def done(self) -> BoolArray:
         """Whether the episode ended, ``(batch,)``."""
         return self.terminated | self.truncated
-
-
-class BatchedEnv:
-    """``batch`` episodes of a task side by side, in NumPy.  :meth:`reset` it before use.
-
-    An ended episode goes on (as gymnasium's would) until it is reset.
-    """
-
-    def __init__(self, task: Task, batch: int) -> None:
-        self.task = task
-        self.batch = batch
-        states = task.dynamics.start(np.random.default_rng(0), 1).shape[1]
-        self.state = np.zeros((batch, states))
-        self.elapsed = np.zeros(batch, np.int64)
-        self.applied = np.zeros((batch, len(task.actions)), np.float32)
-
-    def reset(self, rng: np.random.Generator, mask: BoolArray | None = None) -> FloatArray:
-        """Begin new episodes, where ``mask`` ``(batch,)`` says so; the observation."""
-        chosen = np.ones(self.batch, bool) if mask is None else mask
-        self.state[chosen] = self.task.dynamics.start(rng, int(chosen.sum()))
-        self.elapsed[chosen] = 0
-        self.applied[chosen] = 0.0
-        return self.observation()
-
-    def stagger(self, rng: np.random.Generator) -> None:
-        """Pretend that episodes began at random times, so that they do not all end together."""
-        self.elapsed = rng.integers(0, self.task.max_steps, self.batch)
-
-    def step(self, action: npt.NDArray[Any]) -> Step:
-        """Advance all episodes; ``action`` as in :meth:`Dynamics.advance`."""
-        self.state, reward, terminated = self.task.dynamics.advance(self.state, action)
-        self.elapsed = self.elapsed + 1
-        if self.task.sees_action:
-            low = np.asarray([channel.low for channel in self.task.actions], np.float32)
-            high = np.asarray([channel.high for channel in self.task.actions], np.float32)
-            self.applied = np.clip(np.asarray(action, np.float32), low, high)
-        truncated = (self.elapsed >= self.task.max_steps) & ~terminated
-        return Step(self.observation(), reward, terminated, truncated, self.full())
-
-    def observation(self) -> FloatArray:
-        """What the policy sees now, float32 ``(batch, n)``."""
-        return self.task.observe(self.task.dynamics.full(self.state), self.applied)
-
-    def full(self) -> FloatArray:
-        """The whole state, normalised, float32 ``(batch, k)``."""
-        scale = np.asarray(self.task.dynamics.full_scale, np.float32)
-        return self.task.dynamics.full(self.state) / scale
-
-    def snapshot(self) -> dict[str, npt.NDArray[Any]]:
-        """Copies of all that :meth:`restore` needs."""
-        return {
-            "state": self.state.copy(),
-            "elapsed": self.elapsed.copy(),
-            "applied": self.applied.copy(),
-        }
-
-    def restore(self, snapshot: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Go back to a :meth:`snapshot`; raises :class:`TaskError` where it does not fit."""
-        for name, present in self.snapshot().items():
-            if name not in snapshot or snapshot[name].shape != present.shape:
-                raise TaskError(f"a snapshot of '{self.task.name}' needs '{name}' {present.shape}")
-        self.state = snapshot["state"].astype(np.float64)
-        self.elapsed = snapshot["elapsed"].astype(np.int64)
-        self.applied = snapshot["applied"].astype(np.float32)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from grsn_edge.policy import Channel
 from grsn_edge.policy.encoder import FloatArray
-from grsn_edge.tasks.base import BoolArray, DoubleArray, Dynamics, Task
+from grsn_edge.tasks.base import BoolArray, DoubleArray, Task
+from grsn_edge.tasks.physics import Dynamics
 
 __all__ = ["TASKS", "CartPole"]
 
@@ -18,7 +19,7 @@ __all__ = ["TASKS", "CartPole"]
 class CartPole(Dynamics):
     """State ``(x, ẋ, θ, θ̇)``: gymnasium's expressions in gymnasium's order."""
 
-    environment: ClassVar[str] = "CartPole-v1"
+    environment: ClassVar[str | None] = "CartPole-v1"
     full_scale: ClassVar[tuple[float, ...]] = (2.4, 2.0, 0.2095, 2.0)
 
     gravity, masspole, total_mass = 9.8, 0.1, 1.0 + 0.1

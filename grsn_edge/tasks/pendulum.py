@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from grsn_edge.policy import Channel
 from grsn_edge.policy.encoder import FloatArray
-from grsn_edge.tasks.base import BoolArray, DoubleArray, Dynamics, Task
+from grsn_edge.tasks.base import BoolArray, DoubleArray, Task
+from grsn_edge.tasks.physics import Dynamics
 
 __all__ = ["TASKS", "Pendulum"]
 
@@ -21,7 +22,7 @@ __all__ = ["TASKS", "Pendulum"]
 class Pendulum(Dynamics):
     """State ``(θ, θ̇)``: gymnasium's expressions in gymnasium's order and precision."""
 
-    environment: ClassVar[str] = "Pendulum-v1"
+    environment: ClassVar[str | None] = "Pendulum-v1"
     full_scale: ClassVar[tuple[float, ...]] = (1.0, 1.0, 4.0)
 
     gravity, mass, length, dt = 10.0, 1.0, 1.0, 0.05

@@ -9,7 +9,8 @@ import numpy as np
 from grsn_edge.backends import backend
 from grsn_edge.policy import ACTION, OBSERVATION, Policy
 from grsn_edge.program import IntArray
-from grsn_edge.tasks.base import BatchedEnv, Task
+from grsn_edge.tasks.base import Task
+from grsn_edge.tasks.batched import BatchedEnv
 
 __all__ = ["closed_loop"]
 
@@ -29,12 +30,13 @@ def closed_loop(
         rounds: steps of each.
         seed: of the starts.
     """
-    env, rng = BatchedEnv(task, streams), np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     runner = backend("numpy").load(policy.program, batch=streams)
-    observation = env.reset(rng)
-    for _ in range(rounds):
-        code = policy.encoder.encode(observation)
-        yield None, {OBSERVATION: code}
-        action = policy.decoder.decode(runner.step({OBSERVATION: code})[ACTION])
-        step = env.step(np.asarray(action))
-        observation = env.reset(rng, step.done) if step.done.any() else step.observation
+    with BatchedEnv(task, streams) as env:
+        observation = env.reset(rng)
+        for _ in range(rounds):
+            code = policy.encoder.encode(observation)
+            yield None, {OBSERVATION: code}
+            action = policy.decoder.decode(runner.step({OBSERVATION: code})[ACTION])
+            step = env.step(np.asarray(action))
+            observation = env.reset(rng, step.done) if step.done.any() else step.observation

@@ -8,34 +8,114 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 from grsn_edge.errors import TaskError
+from grsn_edge.tasks.anything import PREFIX, gym_task
 from grsn_edge.tasks.base import Task
+from grsn_edge.tasks.describe import ANY_TASK, Family, impaired, spell, split
 
-__all__ = ["register_environments", "task", "task_names"]
+__all__ = [
+    "described",
+    "is_playable",
+    "register_environments",
+    "task",
+    "task_names",
+    "task_options",
+]
 
-_NOT_TASKS = ("base", "registry", "environments", "record")
+_NOT_TASKS = (
+    "base",
+    "batched",
+    "describe",
+    "environments",
+    "physics",
+    "pool",
+    "record",
+    "registry",
+    "sensors",
+    "simulator",
+    "worker",
+)
+
+
+@cache
+def _modules() -> tuple[ModuleType, ...]:
+    package = __name__.rpartition(".")[0]
+    names = (info.name for info in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    return tuple(importlib.import_module(f"{package}.{n}") for n in names if n not in _NOT_TASKS)
 
 
 @cache
 def _tasks() -> Mapping[str, Task]:
-    package = __name__.rpartition(".")[0]
-    names = (info.name for info in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    modules = [importlib.import_module(f"{package}.{n}") for n in names if n not in _NOT_TASKS]
-    found = {entry.name: entry for module in modules for entry in module.TASKS}
+    found = {entry.name: entry for module in _modules() for entry in module.TASKS}
     return dict(sorted(found.items()))
 
 
+@cache
+def _families() -> Mapping[str, Family]:
+    return {
+        name: family
+        for module in _modules()
+        for name, family in getattr(module, "FAMILIES", {}).items()
+    }
+
+
 def task_names() -> tuple[str, ...]:
-    """The names of all tasks, sorted."""
+    """The names of all tasks that need no description, sorted."""
     return tuple(_tasks())
 
 
+def task_options(name: str) -> tuple[str, ...]:
+    """Options that a description of this task may have."""
+    own = (_families()[name].option,) if name in _families() else ()
+    return (*own, "delay", "noise")
+
+
+@cache
 def task(name: str) -> Task:
-    """The task of this name; raises :class:`TaskError` for an unknown one."""
-    if name not in _tasks():
-        raise TaskError(f"no task '{name}'; there are: {', '.join(task_names())}")
-    return _tasks()[name]
+    """The task of this name or description.
+
+    Raises:
+        TaskError: unknown, with options that it does not have, or of an environment that
+            cannot be made.
+    """
+    if name in _tasks():
+        return _tasks()[name]
+    base, options = split(name)
+    if base.startswith(PREFIX):
+        found, own = gym_task(base, options)
+    elif base in _families():
+        found, own = _families()[base].member(options)
+    elif base in _tasks():
+        found, own = _tasks()[base], {}
+    else:
+        raise TaskError(
+            f"no task '{base}'; there are: {', '.join(task_names())}, and {PREFIX}ID for any "
+            "environment of gymnasium"
+        )
+    return impaired(found, own, options)
+
+
+def described(name: str, options: Mapping[str, str | None]) -> str:
+    """The full name of a task with further options; those that are None are left out.
+
+    Raises:
+        TaskError: as :func:`task`, or an option is given twice.
+    """
+    base, own = split(name)
+    further = {key: value for key, value in options.items() if value is not None}
+    if twice := [key for key in further if key in own]:
+        raise TaskError(f"'{name}' says already what '{twice[0]}' is")
+    return task(spell(base, {**own, **further})).name
+
+
+def is_playable(name: object) -> bool:
+    """Whether this is the name of a task whose packages are all installed."""
+    try:
+        return isinstance(name, str) and not task(name).missing
+    except TaskError:
+        return False
 
 
 def register_environments() -> None:
@@ -44,6 +124,8 @@ def register_environments() -> None:
         return
     from gymnasium.envs.registration import register, registry
 
+    if ANY_TASK not in registry:
+        register(ANY_TASK, entry_point="grsn_edge.tasks.environments:make_limited")
     for name, entry in _tasks().items():
         if entry.environment not in registry:
             register(

@@ -52,18 +52,18 @@ def play(act: Act, task: Task, episodes: int, seed: int, watch: Watch | None = N
         seed: of the starts; the same seed gives the same starts.
         watch: called before each step with the observations and which episodes still run.
     """
-    env = BatchedEnv(task, episodes)
-    observation = env.reset(np.random.default_rng(seed))
     running = np.ones(episodes, bool)
     returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
-    while running.any():
-        if watch is not None:
-            watch(observation, running)
-        step = env.step(act(observation))
-        returns += np.where(running, step.reward, 0.0)
-        lengths += running
-        running = running & ~step.done
-        observation = step.observation
+    with BatchedEnv(task, episodes) as env:
+        observation = env.reset(np.random.default_rng(seed))
+        while running.any():
+            if watch is not None:
+                watch(observation, running)
+            step = env.step(act(observation))
+            returns += np.where(running, step.reward, 0.0)
+            lengths += running
+            running = running & ~step.done
+            observation = step.observation
     return Play(returns, lengths)
 
 

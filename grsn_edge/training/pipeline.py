@@ -6,7 +6,7 @@ import platform
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -130,7 +130,7 @@ def _run(
 ) -> Outcome:
     path = None if folder is None else folder / CHECKPOINT
     pace = Pace()
-    with _watchers(folder, session, watch) as tell, _patient() as interrupted:
+    with closing(session), _watchers(folder, session, watch) as tell, _patient() as interrupted:
         while session.phase != DONE:
             phase, done = session.phase, session.update + 1
             pace.restart()

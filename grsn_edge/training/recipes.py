@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from grsn_edge.errors import UsageError
 from grsn_edge.neurons import Cell, cell
 from grsn_edge.policy import Network
-from grsn_edge.tasks import task
+from grsn_edge.tasks import Simulator, Task, task
 
 __all__ = ["Recipe", "network_kinds", "recipe"]
 
@@ -103,7 +103,9 @@ def recipe(task_name: str, kind: str = "grsn", **changes: Any) -> Recipe:
     Args:
         task_name: such as ``cartpole-p``.
         kind: one of :func:`network_kinds`.
-        changes: fields of :class:`Recipe`, or ``hidden``, the neurons of each layer.
+        changes: fields of :class:`Recipe`; or ``hidden``, the neurons of each layer; or
+            ``updates``, the length of the first phase in updates, by which the other phases
+            are lengthened or shortened too.
 
     Raises:
         TaskError: unknown task.
@@ -112,14 +114,47 @@ def recipe(task_name: str, kind: str = "grsn", **changes: Any) -> Recipe:
     found = task(task_name)
     if kind not in _NETWORKS:
         raise UsageError(f"no network '{kind}'; there are: {', '.join(network_kinds())}")
-    values = {**_FOR_TASK.get(task_name, _OTHERWISE), **_FOR_NETWORK.get(kind, {}), **changes}
+    for_task = _FOR_TASK.get(task_name.partition("?")[0], _otherwise(found))
+    values = {**for_task, **_for_network(kind, found), **changes}
+    updates = values.pop("updates", None)
     cells = _NETWORKS[kind](len(found.observations), values.pop("hidden"))
     readout_kind = _READOUTS.get(kind, "readout")
     readout = cell(readout_kind, n_in=cells[-1].size, size=len(found.actions))
     try:
-        return Recipe(task_name, Network((*cells, readout), found.decoder), **values)
+        made = Recipe(found.name, Network((*cells, readout), found.decoder), **values)
     except TypeError as error:
         raise UsageError(f"a recipe has no such field: {error}") from None
+    return made if updates is None else _as_long_as(made, updates)
+
+
+def _as_long_as(made: Recipe, updates: int) -> Recipe:
+    """The recipe with this many updates in its first phase, and its other phases in proportion."""
+    if updates < 1:
+        raise UsageError(f"a run has at least 1 update, not {updates}")
+    steps = updates * made.steps_per_update
+
+    def scaled(budget: int) -> int:
+        updates_then = -(-budget * steps // (made.float_steps * made.steps_per_update))
+        return updates_then * made.steps_per_update
+
+    return replace(
+        made,
+        float_steps=steps,
+        quieten_steps=scaled(made.quieten_steps),
+        tune_steps=scaled(made.tune_steps),
+    )
+
+
+def _otherwise(found: Task) -> Mapping[str, Any]:
+    return _SIMULATED if isinstance(found.dynamics, Simulator) else _OTHERWISE
+
+
+def _for_network(kind: str, found: Task) -> Mapping[str, Any]:
+    """What a network wants; budgets, tuned on batched physics, are a simulator's own."""
+    values = _FOR_NETWORK.get(kind, {})
+    if not isinstance(found.dynamics, Simulator):
+        return values
+    return {name: value for name, value in values.items() if name != "float_steps"}
 
 
 def network_kinds() -> tuple[str, ...]:
@@ -207,11 +242,52 @@ _PENDULUM = {
     "tune_steps": 10 * 16384,
     "evaluate_episodes": 256,
 }
+_SIMULATED = {
+    "hidden": 64,
+    "goal": None,
+    "gamma": 0.99,
+    "reward_scale": 0.1,
+    "lr": 1e-3,
+    "envs": 32,
+    "steps": 64,
+    "epochs": 5,
+    "float_steps": 500 * 2048,
+    "quieten_steps": 200 * 2048,
+    "tune_steps": 50 * 2048,
+    "evaluate_every": 25,
+    "evaluate_episodes": 32,
+}
+"""Few environments and long roll-outs: a simulator's step costs more than a policy's."""
+
+_LUNARLANDER = {**_SIMULATED, "goal": 200.0, "reward_scale": 0.05, "gamma": 0.995}
+_TMAZE = {
+    "hidden": 32,
+    "goal": 3.8,
+    "stop_at": 3.95,
+    "gamma": 0.98,
+    "reward_scale": 1.0,
+    "float_steps": 100 * 16384,
+    "quieten_steps": 60 * 16384,
+    "tune_steps": 10 * 16384,
+    "entropy": 0.01,
+}
+_REPEAT_PREVIOUS = {
+    **_TMAZE,
+    "hidden": 64,
+    "goal": None,
+    "stop_at": 0.99,
+    "gamma": 0.9,
+    "reward_scale": 10.0,
+}
 _FOR_TASK: Mapping[str, Mapping[str, Any]] = {
     "cartpole-p": _CARTPOLE,
     "cartpole-v": _CARTPOLE,
     "pendulum-p": _PENDULUM,
     "pendulum-v": {**_PENDULUM, "hidden": 64, "lr": 5e-3, "float_steps": 160 * 16384},
+    "lunarlander-p": _LUNARLANDER,
+    "lunarlander-v": _LUNARLANDER,
+    "tmaze": _TMAZE,
+    "repeat-previous": _REPEAT_PREVIOUS,
 }
 _FOR_NETWORK: Mapping[str, Mapping[str, Any]] = {
     "lif": {"lr": 4e-3, "float_steps": 150 * 16384},

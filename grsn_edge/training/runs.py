@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,12 @@ def freeze_run(folder: Path, provenance: Mapping[str, Any] | None = None) -> Pol
         CheckpointError: no checkpoint there, or a damaged one.
         FreezeError, RangeProofError: what was learned has no integer form.
     """
-    session = load_session(folder / CHECKPOINT)
-    if session.phase in ("float", "quieten"):
-        _load_actor(session)
-        session.begin_to_tune()
-        return policy_of(session, session.frozen, "post-training", provenance or {})
-    return policy_of(session, best_actor(session), "fine-tuned", provenance or {})
+    with closing(load_session(folder / CHECKPOINT)) as session:
+        if session.phase in ("float", "quieten"):
+            _load_actor(session)
+            session.begin_to_tune()
+            return policy_of(session, session.frozen, "post-training", provenance or {})
+        return policy_of(session, best_actor(session), "fine-tuned", provenance or {})
 
 
 def float_play(folder: Path, episodes: int, seed: int) -> Play:
@@ -53,7 +54,8 @@ def float_play(folder: Path, episodes: int, seed: int) -> Play:
     def sense(observation: Any) -> torch.Tensor:
         return torch.from_numpy(session.task.normalise(observation))
 
-    return play(ActorAct(actor, session.task, sense, episodes), session.task, episodes, seed)
+    with closing(session):
+        return play(ActorAct(actor, session.task, sense, episodes), session.task, episodes, seed)
 
 
 def _load_actor(session: Session) -> None:

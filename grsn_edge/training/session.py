@@ -111,6 +111,10 @@ class Session:
             self._leave()
         return Update(scalars, float(np.mean(ended)) if ended else None, evaluation)
 
+    def close(self) -> None:
+        """Close the environments; the session can be saved and evaluated, but not advanced."""
+        self.collector.env.close()
+
     def sense(self, observation: FloatArray) -> Tensor:
         """Observations as the present actor takes them.
 

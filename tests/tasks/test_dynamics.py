@@ -7,9 +7,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from tasks.simulators import MASKED_PHYSICS
 
 from grsn_edge.errors import TaskError
-from grsn_edge.tasks import BatchedEnv, task, task_names
+from grsn_edge.tasks import BatchedEnv, task
 
 EPISODES = 8
 
@@ -26,11 +27,11 @@ def robots(name: str, env: BatchedEnv) -> list[Any]:
     made = [gymnasium.make(task(name).environment) for _ in range(env.batch)]
     for i, robot in enumerate(made):
         robot.reset(seed=i)
-        robot.unwrapped.env.state = env.state[i].copy()
+        robot.unwrapped.env.state = env.worlds.state[i].copy()
     return made
 
 
-@pytest.mark.parametrize("name", task_names())
+@pytest.mark.parametrize("name", MASKED_PHYSICS)
 def test_states_and_observations_equal_gymnasiums_over_whole_episodes(name: str) -> None:
     rng = np.random.default_rng(1)
     env = BatchedEnv(task(name), EPISODES)
@@ -41,7 +42,7 @@ def test_states_and_observations_equal_gymnasiums_over_whole_episodes(name: str)
         step = env.step(action)
         for i, robot in list(alive.items()):
             seen, reward, terminated, truncated, _ = robot.step(action[i])
-            assert np.array_equal(robot.unwrapped.env.state, env.state[i])
+            assert np.array_equal(robot.unwrapped.env.state, env.worlds.state[i])
             assert seen.dtype == np.float32
             assert np.array_equal(seen, step.observation[i])
             assert (terminated, truncated) == (step.terminated[i], step.truncated[i])
@@ -55,7 +56,7 @@ def test_states_and_observations_equal_gymnasiums_over_whole_episodes(name: str)
 
 def test_cartpole_falls_to_the_side_that_it_is_pushed_from() -> None:
     env = BatchedEnv(task("cartpole-p"), 1)
-    env.state = np.zeros((1, 4))
+    env.worlds.state = np.zeros((1, 4))
     for _ in range(8):
         step = env.step(np.array([1]))
     assert step.observation[0, 0] > 0 > step.observation[0, 1]
@@ -76,10 +77,10 @@ def test_reset_begins_only_the_masked_episodes() -> None:
     env = BatchedEnv(task("pendulum-v"), 2)
     env.reset(np.random.default_rng(0))
     env.step(np.full((2, 1), 1.5, np.float32))
-    before = env.state.copy()
+    before = env.worlds.state.copy()
     observation = env.reset(np.random.default_rng(1), np.array([True, False]))
-    assert not np.array_equal(env.state[0], before[0])
-    assert np.array_equal(env.state[1], before[1])
+    assert not np.array_equal(env.worlds.state[0], before[0])
+    assert np.array_equal(env.worlds.state[1], before[1])
     assert env.elapsed.tolist() == [0, 1]
     assert observation[:, 1].tolist() == [0.0, 1.5]
 

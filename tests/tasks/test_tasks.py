@@ -10,17 +10,20 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from tasks.simulators import skip_without_packages
 
 from grsn_edge.errors import TaskError
 from grsn_edge.tasks import task, task_names
 
 
-def test_there_are_four_tasks() -> None:
-    assert task_names() == ("cartpole-p", "cartpole-v", "pendulum-p", "pendulum-v")
+def test_every_robot_has_a_task_with_positions_and_one_with_velocities() -> None:
+    robots = ("ant", "cartpole", "halfcheetah", "hopper", "lunarlander", "pendulum", "walker2d")
+    masked = {f"{robot}-{suffix}" for robot in robots for suffix in "pv"}
+    assert set(task_names()) == masked | {"tmaze", "repeat-previous"}
 
 
 def test_an_unknown_task_is_named_with_the_known_ones() -> None:
-    with pytest.raises(TaskError, match="no task 'walker'; there are: cartpole-p, cartpole-v"):
+    with pytest.raises(TaskError, match="no task 'walker'; there are: ant-p, ant-v, cartpole-p"):
         task("walker")
 
 
@@ -51,6 +54,7 @@ def test_a_task_that_does_not_describe_its_channels_is_refused() -> None:
 @pytest.mark.parametrize("name", task_names())
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_gymnasium_accepts_the_environment(name: str) -> None:
+    skip_without_packages(name)
     env = gymnasium.make(task(name).environment)
     assert env.spec is not None
     assert env.spec.max_episode_steps == task(name).max_steps

@@ -79,8 +79,8 @@ def test_a_part_of_a_batch_is_the_same_episodes_over_all_steps() -> None:
 def test_a_time_limit_is_bootstrapped_and_a_fall_is_not() -> None:
     found, collector, learner, _ = collected("cartpole-p")
     env = collector.env
-    env.state[:] = 0.0
-    env.state[0, 2] = 1.0  # has fallen
+    env.worlds.state[:] = 0.0
+    env.worlds.state[0, 2] = 1.0  # has fallen
     env.elapsed[:] = 0
     env.elapsed[1] = 499  # out of time
     step = env.step(np.zeros(16, np.int64))
