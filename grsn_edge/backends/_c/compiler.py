@@ -48,13 +48,16 @@ def headers() -> Path:
     raise BackendUnavailable("the C headers of grsn-edge are missing; install the package again")
 
 
-@cache
 def header_texts() -> Mapping[str, str]:
     """Every header that generated C includes, by name: those of ``headers()``, and the kernels.
 
     A header of ``kernels/`` is included by a path from ``headers()``, and has a name of its own.
     """
-    folder = headers()
+    return _texts(headers())
+
+
+@cache
+def _texts(folder: Path) -> Mapping[str, str]:
     files = [folder / name for name in _HEADERS]
     files += sorted((folder.parent / "kernels").glob("*/*.h"))
     return {file.name: file.read_text(encoding="utf-8") for file in files}
