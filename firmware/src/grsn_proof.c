@@ -6,259 +6,7 @@
  * bounds.  A next value's claim lies inside its state's: so all of it is an induction over steps.
  * It needs no memory, in exchange for looking at nodes again and again.
  */
-#include "grsn_format.h"
-
-typedef struct span {
-    int64_t lo;
-    int64_t hi;
-} span_t;
-
-typedef struct proof {
-    const uint8_t *image;
-    const grsn_header_t *header;
-    const grsn_node_t *nodes;
-    const grsn_node_t *node; /* the one that is checked */
-    uint32_t index;          /* of it */
-    int fails;               /* an interval left int32, or a claim */
-} proof_t;
-
-/* ---- what each operation takes, and what it gives ---------------------------------------------- */
-
-enum { INT8 = 1, INT32 = 4, WIDE = 6, NARROW = 5, ANY = 7 }; /* sets of storage types, as bits */
-enum { FREE = 0, PART = 8, SAME = 16 }; /* operands: any length; reaching from `start`; of n */
-
-/* The interval of a result is calculated in reverse Polish notation: x y z w push the claims of the
- * operands, q p constants; + - * and > (ge) combine the two last ones; s shifts and c clips the last
- * one.  t: entries of the table; m: a row of a product; a: indices of the maximum; h and r: the
- * relations of docs/SPEC.md §3, which the result is known to be in as well. */
-typedef struct form {
-    char text[9];
-    uint8_t operands;
-    uint8_t reads; /* and lengths */
-    uint8_t writes;
-} form_t;
-
-static const form_t forms[GRSN_OPS] = {
-    [GRSN_INPUT] = {"", 0, 0, NARROW},
-    [GRSN_STATE] = {"", 0, 0, NARROW},
-    [GRSN_CONST] = {"", 0, 0, INT32},
-    [GRSN_EVENT] = {"m", 1, INT8 | FREE, WIDE},
-    [GRSN_GATE] = {"m", 1, INT8 | FREE, INT32},
-    [GRSN_DENSE] = {"m", 1, NARROW | FREE, INT32},
-    [GRSN_MOVE] = {"x", 1, ANY | PART, NARROW},
-    [GRSN_FILL] = {"x", 1, INT32 | FREE, INT32},
-    [GRSN_APPEND] = {"x", 2, ANY | FREE, INT32},
-    [GRSN_ARGMAX] = {"a", 1, INT32 | FREE, INT32},
-    [GRSN_SCALE] = {"xp*q+c", 1, WIDE | PART, INT32},
-    [GRSN_SHIFT] = {"xsc", 1, WIDE | PART, INT32},
-    [GRSN_LUT] = {"xsct", 1, WIDE | PART, INT32},
-    [GRSN_ADD] = {"xy+c", 2, INT32 | SAME, INT32},
-    [GRSN_ADD_SHR] = {"xys+c", 2, INT32 | SAME, INT32},
-    [GRSN_SUB] = {"xy-", 2, INT32 | SAME, INT32},
-    [GRSN_MUL] = {"xy*", 2, INT32 | SAME, INT32},
-    [GRSN_MUL_SHR] = {"xy*sc", 2, INT32 | SAME, INT32},
-    [GRSN_MAC_SHR] = {"xy*zw*+s", 4, INT32 | SAME, INT32},
-    [GRSN_BLEND] = {"yzxy-*s+h", 3, INT32 | SAME, INT32},
-    [GRSN_GE] = {"xy>", 2, INT32 | SAME, INT8},
-    [GRSN_RESET] = {"xyxy>*-r", 2, INT32 | SAME, INT32},
-};
-
-/* ---- intervals ------------------------------------------------------------------------------------ */
-
-static int64_t least(int64_t x, int64_t y)
-{
-    return x < y ? x : y;
-}
-
-static int64_t greatest(int64_t x, int64_t y)
-{
-    return x > y ? x : y;
-}
-
-static int outside(const span_t *x, int64_t lo, int64_t hi)
-{
-    return x->lo < lo || x->hi > hi;
-}
-
-/* The greatest number of a storage type; the least is one further from 0. */
-static int64_t greatest_of(uint32_t type)
-{
-    return ((int64_t)1 << ((8u << type) - 1u)) - 1;
-}
-
-/* The claim of element i of a node. */
-static span_t claim(const proof_t *proof, const grsn_node_t *node, uint32_t i)
-{
-    const grsn_bounds_t bounds = grsn_bounds(proof->image, node, i);
-    const span_t span = {bounds.lo, bounds.hi};
-    return span;
-}
-
-/* The claim of operand k where it stands for element i of the result. */
-static span_t claim_of(const proof_t *proof, uint32_t k, uint32_t i)
-{
-    const grsn_node_t *node = proof->node, *operand = proof->nodes + node->args[k];
-    if (node->op == GRSN_APPEND && i >= operand->n) {
-        i -= operand->n;
-        operand = proof->nodes + node->args[1];
-    }
-    return claim(proof, operand, node->op == GRSN_FILL ? 0 : node->start + i);
-}
-
-/* Adds the interval of weight · element. */
-static void accumulate(span_t *sum, int32_t weight, const span_t *element)
-{
-    const int64_t a = weight * element->lo, b = weight * element->hi;
-    sum->lo += least(a, b);
-    sum->hi += greatest(a, b);
-}
-
-/* Sums of products may be added in any order: so the reach of every product includes 0. */
-static span_t row(proof_t *proof, uint32_t i)
-{
-    const grsn_node_t *node = proof->node, *x = proof->nodes + node->args[0];
-    const int8_t *weights = (const int8_t *)(proof->image + node->p);
-    const int32_t bias = grsn_load(proof->image + node->q, node->type, i);
-    span_t result = {bias, bias};
-    span_t reach = {least(bias, 0), greatest(bias, 0)};
-    for (uint32_t j = 0; j < x->n; j++) {
-        const int32_t weight = weights[grsn_weight(node, x->n, i, j)];
-        span_t element = claim(proof, x, j);
-        proof->fails |= node->op != GRSN_DENSE && outside(&element, 0, 1);
-        accumulate(&result, weight, &element);
-        element.lo = least(element.lo, 0);
-        element.hi = greatest(element.hi, 0);
-        accumulate(&reach, weight, &element);
-    }
-    const int64_t limit = greatest_of(node->type);
-    proof->fails |= outside(&reach, -limit - 1, limit);
-    return result;
-}
-
-/* The least and greatest entry that a table look-up can give. */
-static void look_up(proof_t *proof, span_t *x)
-{
-    if (outside(x, -128, 127)) {
-        proof->fails = 1;
-        return;
-    }
-    const grsn_i16_t *table = (const grsn_i16_t *)(proof->image + proof->node->p);
-    const int32_t first = (int32_t)x->lo + 128, last = (int32_t)x->hi + 128;
-    x->lo = x->hi = table[first];
-    for (int32_t i = first; i <= last; i++) {
-        x->lo = least(x->lo, table[i]);
-        x->hi = greatest(x->hi, table[i]);
-    }
-}
-
-/* The indices whose element can be the greatest. */
-static span_t indices(const proof_t *proof)
-{
-    const grsn_node_t *x = proof->nodes + proof->node->args[0];
-    span_t result = {x->n, 0};
-    int64_t level = INT32_MIN;
-    for (uint32_t i = 0; i < x->n; i++) {
-        level = greatest(level, claim(proof, x, i).lo);
-    }
-    for (uint32_t i = 0; i < x->n; i++) {
-        if (claim(proof, x, i).hi >= level) {
-            result.lo = least(result.lo, i);
-            result.hi = i;
-        }
-    }
-    return result;
-}
-
-/* Of corner products the least and the greatest; both factors lie in int32. */
-static void multiply(span_t *x, const span_t *y)
-{
-    const int64_t a = x->lo * y->lo, b = x->lo * y->hi, c = x->hi * y->lo, d = x->hi * y->hi;
-    x->lo = least(least(a, b), least(c, d));
-    x->hi = greatest(greatest(a, b), greatest(c, d));
-}
-
-static void meet(span_t *x, int64_t lo, int64_t hi)
-{
-    x->lo = greatest(x->lo, lo);
-    x->hi = least(x->hi, hi);
-}
-
-/* docs/SPEC.md §3, "convex combination": between y and x, where z is in [0, 2^s]. */
-static void blend(const proof_t *proof, uint32_t i, span_t *result)
-{
-    const span_t x = claim_of(proof, 0, i), y = claim_of(proof, 1, i), z = claim_of(proof, 2, i);
-    if (!outside(&z, 0, (int64_t)1 << proof->node->shift)) {
-        meet(result, least(x.lo, y.lo), greatest(x.hi, y.hi));
-    }
-}
-
-/* docs/SPEC.md §3, "soft reset": y is a constant of no negative element. */
-static void reset(proof_t *proof, uint32_t i, span_t *result)
-{
-    const span_t x = claim_of(proof, 0, i);
-    const int64_t level = claim_of(proof, 1, i).lo;
-    proof->fails |= level < 0;
-    meet(result, least(x.lo, 0), greatest(least(x.hi, level - 1), x.hi - level));
-}
-
-/* What element i of the checked node is proven to be, from the claims of its operands. */
-static span_t derived(proof_t *proof, uint32_t i)
-{
-    const grsn_node_t *node = proof->node;
-    span_t stack[5], *top = stack; /* one above the last one */
-    for (const char *next = forms[node->op].text; next < forms[node->op].text + 9; next++) {
-        const char symbol = *next;
-        if (symbol == 0 || proof->fails) {
-            break;
-        }
-        if (symbol >= 'w' && symbol <= 'z') {
-            *top++ = claim_of(proof, symbol == 'w' ? 3 : (uint32_t)(symbol - 'x'), i);
-        } else if (symbol == 'p' || symbol == 'q') {
-            top->lo = top->hi = symbol == 'p' ? node->p : node->q;
-            top++;
-        } else if (symbol == 'm') {
-            *top++ = row(proof, i);
-        } else if (symbol == 'a') {
-            *top++ = indices(proof);
-        } else if (symbol < 'a') { /* two operands */
-            const span_t y = *--top;
-            span_t *x = top - 1;
-            if (symbol == '*') {
-                multiply(x, &y);
-            } else if (symbol == '+') {
-                x->lo += y.lo;
-                x->hi += y.hi;
-            } else if (symbol == '-') {
-                x->lo -= y.hi;
-                x->hi -= y.lo;
-            } else { /* '>' */
-                x->lo = x->lo >= y.hi;
-                x->hi = x->hi >= y.lo;
-            }
-        } else {
-            span_t *x = top - 1;
-            if (symbol == 's' && node->shift != 0) {
-                const int64_t half = (int64_t)1 << (node->shift - 1u);
-                x->lo += half;
-                x->hi += half;
-                proof->fails |= x->hi > INT32_MAX;
-                x->lo >>= node->shift;
-                x->hi >>= node->shift;
-            } else if (symbol == 'c' && node->flags & GRSN_CLIPPED) {
-                x->lo = least(greatest(x->lo, node->clip_lo), node->clip_hi);
-                x->hi = least(greatest(x->hi, node->clip_lo), node->clip_hi);
-            } else if (symbol == 't') {
-                look_up(proof, x);
-            } else if (symbol == 'h') {
-                blend(proof, i, x);
-            } else if (symbol == 'r') {
-                reset(proof, i, x);
-            }
-        }
-        proof->fails |= outside(top - 1, INT32_MIN, INT32_MAX);
-    }
-    return stack[0];
-}
+#include "grsn_intervals.h"
 
 /* ---- memory ------------------------------------------------------------------------------------- */
 
@@ -268,7 +16,7 @@ static uint32_t bytes_of(const grsn_node_t *node)
 }
 
 /* Whether `size` bytes at a multiple of 4 lie in [begin, end). */
-static int lies_in(uint32_t at, uint32_t size, uint32_t begin, uint32_t end)
+static GRSN_OUT_OF_LINE int lies_in(uint32_t at, uint32_t size, uint32_t begin, uint32_t end)
 {
     return at % 4u == 0 && at >= begin && at <= end && size <= end - at;
 }
@@ -282,7 +30,7 @@ static int in_data(const proof_t *proof, int32_t at, uint32_t size)
 }
 
 /* Whether the node's memory is where values of its kind may lie. */
-static int is_placed(const proof_t *proof)
+static GRSN_OUT_OF_LINE int is_placed(const proof_t *proof)
 {
     const grsn_node_t *node = proof->node;
     const grsn_header_t *header = proof->header;
@@ -331,7 +79,7 @@ static int spares_others(const proof_t *proof)
 /* ---- one node ----------------------------------------------------------------------------------- */
 
 /* Operands: computed before, kept until now, of the right storage and length. */
-static int fits_operands(const proof_t *proof)
+static GRSN_OUT_OF_LINE int fits_operands(const proof_t *proof)
 {
     const grsn_node_t *node = proof->node;
     const uint32_t reads = forms[node->op].reads;
@@ -352,7 +100,7 @@ static int fits_operands(const proof_t *proof)
 }
 
 /* Constants and lengths that only this operation has. */
-static int fits_operation(const proof_t *proof)
+static GRSN_OUT_OF_LINE int fits_operation(const proof_t *proof)
 {
     const grsn_node_t *node = proof->node;
     const grsn_node_t *x = proof->nodes + node->args[0], *y = proof->nodes + node->args[1];
@@ -395,7 +143,7 @@ static grsn_status_t check_node(proof_t *proof)
          !(in_data(proof, node->lo, node->n * 4u) && in_data(proof, node->hi, node->n * 4u)))) {
         return GRSN_ERROR_FORMAT;
     }
-    const int64_t limit = greatest_of(node->type);
+    const int32_t limit = greatest_of(node->type);
     for (uint32_t i = 0; i < node->n && !proof->fails; i++) {
         const span_t claimed = claim(proof, node, i);
         proof->fails |= claimed.lo > claimed.hi || outside(&claimed, -limit - 1, limit);
@@ -417,7 +165,7 @@ static grsn_status_t check_state(const proof_t *proof)
         !(node->flags & GRSN_UNIFORM || in_data(proof, node->p, bytes_of(node)))) {
         return GRSN_ERROR_FORMAT;
     }
-    const int64_t limit = greatest_of(node->saved);
+    const int32_t limit = greatest_of(node->saved);
     for (uint32_t i = 0; i < node->n; i++) {
         const span_t range = claim(proof, node, i), reached = claim(proof, next, i);
         const int32_t first = grsn_initial(proof->image, node, i);
