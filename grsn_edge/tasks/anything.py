@@ -99,11 +99,11 @@ def _ranges(env: Any) -> tuple[DoubleArray, DoubleArray]:
     space: Any = flatten_space(env.env.observation_space)
     low, high = space.low.astype(np.float64), space.high.astype(np.float64)
     bounded = (low > -_WIDEST) & (high < _WIDEST) & (low < high)
-    middle = np.where(bounded, low / 2 + high / 2, 0.0)
-    half = np.where(bounded, high / 2 - low / 2, 1.0) / _CLIP
-    if bounded.all():
-        return middle, half
-    return middle, np.where(bounded, half, _measured(env))
+    low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+    scale = (high - low) / 2 / _CLIP
+    if not bounded.all():
+        scale = np.where(bounded, scale, _measured(env))
+    return (low + high) / 2, scale
 
 
 def _measured(env: Any) -> DoubleArray:
