@@ -62,8 +62,8 @@ typedef struct grsn_model {
 
 /* Check an image and open it.  `size` is what is readable at `image`; the image may be shorter.
  * On an error the model is not to be used.  Takes time proportional to the weights plus the square
- * of the number of values; needs no memory beside the model, and about 550 bytes of stack on a
- * Cortex-M4 (grsn_step about 250). */
+ * of the number of values; needs no memory beside the model, and about 450 bytes of stack on a
+ * Cortex-M4 (grsn_step about 220). */
 grsn_status_t grsn_open(grsn_model_t *model, const void *image, size_t size);
 
 /* The state before the first step of an episode. */

@@ -138,14 +138,16 @@ static span_t row(proof_t *proof, uint32_t i)
     span_t result = {bias, bias};
     span_t reach = {grsn_min(bias, 0), grsn_max(bias, 0)};
     for (uint32_t j = 0; j < x->n; j++) {
-        const int32_t number = weights[grsn_weight(node, x->n, i, j)];
-        const span_t weight = {number, number}, element = claim(proof, x, j);
+        const int32_t weight = weights[grsn_weight(node, x->n, i, j)];
+        const span_t element = claim(proof, x, j);
+        const int32_t a = narrow(proof, (int64_t)weight * element.lo);
+        const int32_t b = narrow(proof, (int64_t)weight * element.hi);
+        const int32_t lo = grsn_min(a, b), hi = grsn_max(a, b);
         proof->fails |= node->op != GRSN_DENSE && outside(&element, 0, 1);
-        const span_t product = product_of(proof, &weight, &element);
-        result.lo = sum(proof, result.lo, product.lo);
-        result.hi = sum(proof, result.hi, product.hi);
-        reach.lo = sum(proof, reach.lo, grsn_min(product.lo, 0));
-        reach.hi = sum(proof, reach.hi, grsn_max(product.hi, 0));
+        result.lo = sum(proof, result.lo, lo);
+        result.hi = sum(proof, result.hi, hi);
+        reach.lo = sum(proof, reach.lo, grsn_min(lo, 0));
+        reach.hi = sum(proof, reach.hi, grsn_max(hi, 0));
     }
     const int32_t limit = greatest_of(node->type);
     proof->fails |= outside(&reach, -limit - 1, limit);
