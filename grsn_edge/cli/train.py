@@ -31,6 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--spike-rate", type=float, help="mean spikes per neuron and step to come down to"
     )
+    parser.add_argument(
+        "--teacher", help="a frozen policy (.grsn) of any network to imitate, instead of rewards"
+    )
     parser.add_argument("--out", type=Path, help="folder (default out/TASK-NETWORK-SEED)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in that folder")
@@ -56,6 +59,7 @@ def run(args: argparse.Namespace) -> Result:
                 "hidden": args.hidden,
                 "spike_rate": args.spike_rate,
                 "updates": args.updates,
+                "teacher": args.teacher,
             }
             changed = {name: value for name, value in changes.items() if value is not None}
             wanted = recipe(args.task, args.network, **changed)
@@ -90,5 +94,6 @@ def command_line(args: argparse.Namespace) -> str:
     parts += [f"--hidden {args.hidden}"] if args.hidden else []
     parts += [f"--updates {args.updates}"] if args.updates else []
     parts += [f"--spike-rate {args.spike_rate}"] if args.spike_rate else []
+    parts += [f"--teacher {shlex.quote(args.teacher)}"] if args.teacher else []
     parts += [f"--out {args.out}"] if args.out else []
     return " ".join(parts)

@@ -20,6 +20,7 @@ from grsn_edge.policy import write_atomically
 from grsn_edge.training.progress import Evaluation
 from grsn_edge.training.recipes import Recipe
 from grsn_edge.training.session import Best, Session
+from grsn_edge.training.teacher import Teacher
 
 __all__ = ["VERSION", "load_session", "save_session"]
 
@@ -65,6 +66,8 @@ def _arrays(session: Session) -> Arrays:
     arrays |= _tagged("frozen", session.frozen)
     arrays |= {f"env.{k}": v for k, v in collector.env.snapshot().items()}
     arrays |= {f"collector.{k}": getattr(collector, k) for k in _COLLECTED}
+    if session.teacher is not None:
+        arrays |= {f"teacher.{k}": v for k, v in session.teacher.snapshot().items()}
     for i, state in enumerate(collector.state):
         arrays |= _tagged(f"state.{i}", state)
     for i, plan in enumerate(session.plans):
@@ -83,6 +86,7 @@ def _meta(session: Session) -> dict[str, Any]:
         "recipe": session.recipe.config(),
         "seed": session.seed,
         "rng": session.rng.bit_generator.state,
+        "teacher": session.teacher and session.teacher.digest,
         **{name: getattr(session, name) for name in _COUNTERS},
         "best": session.best.evaluation.config() if session.best else None,
         "evaluations": [e.config() for e in session.evaluations],
@@ -116,6 +120,8 @@ def _read(path: Path) -> tuple[Arrays, dict[str, Any]]:
 
 def _restored(arrays: Arrays, meta: Mapping[str, Any]) -> Session:
     session = Session(Recipe.from_config(meta["recipe"]), int(meta["seed"]))
+    if session.teacher is not None:
+        _restore_teacher(session.teacher, arrays, meta)
     cells = len(session.recipe.network.cells)
     session.frozen = _tensors(arrays, "frozen")
     if session.frozen:
@@ -131,6 +137,12 @@ def _restored(arrays: Arrays, meta: Mapping[str, Any]) -> Session:
     _restore_learning(session, arrays)
     session.rng.bit_generator.state = meta["rng"]
     return session
+
+
+def _restore_teacher(teacher: Teacher, arrays: Arrays, meta: Mapping[str, Any]) -> None:
+    if teacher.digest != meta["teacher"]:
+        raise CheckpointError("the teacher's file is not the one that the run began with")
+    teacher.restore(_under(arrays, "teacher"))
 
 
 def _restore_learning(session: Session, arrays: Arrays) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from grsn_edge.training.actor import ActorLike
 from grsn_edge.training.critic import Critic
 from grsn_edge.training.head import Head
+from grsn_edge.training.imitation import imitation
 from grsn_edge.training.recipes import Recipe
 from grsn_edge.training.rollout import Batch
 
@@ -62,19 +63,26 @@ class Learner:
     def _descend(self, batch: Batch, spike_penalty: float) -> dict[str, float]:
         recipe = self.recipe
         out = self.actor(batch.x, batch.keep, batch.start)
-        policy, kl = self._policy_loss(batch, out.values)
-        value = 0.5 * (self.critic(batch.full) - batch.target).square().mean()
-        entropy = self.head.entropy(out.values)
+        loss, told = self._objective(batch, out.values)
         rate = torch.stack(out.activity).mean().float() if out.activity else torch.zeros(())
-        loss = policy + recipe.value * value - recipe.entropy * entropy
         if spike_penalty:
             loss = loss + spike_penalty * (rate - (recipe.spike_rate or 0.0)).clamp(min=0.0)
         self.optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(list(self.parameters()), recipe.grad_norm)
         self.optimiser.step()
-        losses = {"policy": policy, "value": value, "entropy": entropy, "kl": kl, "rate": rate}
-        return {name: float(loss.detach()) for name, loss in losses.items()}
+        return {name: float(value.detach()) for name, value in {**told, "rate": rate}.items()}
+
+    def _objective(self, batch: Batch, values: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """What is minimised besides spikes, and its parts: a teacher's labels, or PPO."""
+        if batch.label is not None:
+            loss, agreement = imitation(self.head.task, values, batch.label)
+            return loss, {"imitation": loss, "agreement": agreement}
+        policy, kl = self._policy_loss(batch, values)
+        value = 0.5 * (self.critic(batch.full) - batch.target).square().mean()
+        entropy = self.head.entropy(values)
+        loss = policy + self.recipe.value * value - self.recipe.entropy * entropy
+        return loss, {"policy": policy, "value": value, "entropy": entropy, "kl": kl}
 
     def _policy_loss(self, batch: Batch, values: Tensor) -> tuple[Tensor, Tensor]:
         """The clipped surrogate, and an estimate of how far the policy has moved."""

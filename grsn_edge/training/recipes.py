@@ -38,6 +38,7 @@ class Recipe:
         evaluate_every: updates between evaluations, each of ``evaluate_episodes``.
         critic_width: of the critic's two layers.
         observation: storage of the observation codes, ``int8`` or ``int16``.
+        teacher: path of a frozen policy to imitate in all phases; None learns from rewards.
     """
 
     task: str
@@ -67,6 +68,7 @@ class Recipe:
     evaluate_episodes: int = 100
     critic_width: int = 64
     observation: str = "int8"
+    teacher: str | None = None
 
     def __post_init__(self) -> None:
         sizes = (self.float_steps, self.envs, self.steps, self.epochs, self.minibatches)

@@ -12,18 +12,22 @@ from torch import Tensor
 
 from grsn_edge.policy.encoder import FloatArray
 from grsn_edge.tasks import BatchedEnv, Step
-from grsn_edge.training.actor import ActorLike, States
+from grsn_edge.training.actor import ActorLike, States, greedy
 from grsn_edge.training.critic import Critic
 from grsn_edge.training.evaluate import Sense
 from grsn_edge.training.head import Head
 from grsn_edge.training.recipes import Recipe
+from grsn_edge.training.teacher import Teacher
 
 __all__ = ["Batch", "Collector", "advantages"]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One roll-out of ``T`` steps: tensors ``(T, batch, ...)``, and the state it began in."""
+    """One roll-out of ``T`` steps: tensors ``(T, batch, ...)``, and the state it began in.
+
+    ``label``: what a teacher would have done, as ``action``; None without one.
+    """
 
     x: Tensor
     keep: Tensor
@@ -33,6 +37,7 @@ class Batch:
     full: Tensor
     advantage: Tensor
     target: Tensor
+    label: Tensor | None = None
 
     def part(self, rows: Tensor) -> Batch:
         """The same steps of some episodes only."""
@@ -46,6 +51,7 @@ class Batch:
             self.full[:, rows],
             self.advantage[:, rows],
             self.target[:, rows],
+            None if self.label is None else self.label[:, rows],
         )
 
 
@@ -56,12 +62,22 @@ class Collector:
         env: a fresh batch; it is reset here.
         recipe: steps, discount and reward scale.
         rng: draws starts of episodes and exploration; shared with the learner.
+        teacher: labels every step; then the actor does not explore, and acts in ``share`` of the
+            episodes, the teacher in the others.
     """
 
-    def __init__(self, env: BatchedEnv, recipe: Recipe, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        env: BatchedEnv,
+        recipe: Recipe,
+        rng: np.random.Generator,
+        teacher: Teacher | None = None,
+    ) -> None:
         self.env = env
         self.recipe = recipe
         self.rng = rng
+        self.teacher = teacher
+        self.share = 1.0
         self.observation = env.reset(rng)
         env.stagger(rng)
         self.keep: FloatArray = np.zeros((env.batch, 1), np.float32)
@@ -80,7 +96,7 @@ class Collector:
         start = self.state
         self.finished = []
         kept: dict[str, list[Tensor]] = {
-            name: [] for name in ("x", "keep", "action", "log_prob", "full")
+            name: [] for name in ("x", "keep", "action", "log_prob", "full", "label")
         }
         rewards, dones = [], []
         for _ in range(self.recipe.steps):
@@ -88,7 +104,7 @@ class Collector:
             kept["full"].append(torch.from_numpy(self.env.full())[None])
             out = actor(x, keep, self.state)
             self.state = out.state
-            action = head.sample(out.values, self.rng)
+            action = self._choose(head, out.values, kept)
             kept["log_prob"].append(head.log_prob(out.values, action))
             kept["x"].append(x)
             kept["keep"].append(keep)
@@ -97,7 +113,7 @@ class Collector:
             rewards.append(self.scaled_rewards(step, critic))
             dones.append(step.done)
             self._turn_over(step)
-        stacked = {name: torch.cat(values) for name, values in kept.items()}
+        stacked = {name: torch.cat(values) for name, values in kept.items() if values}
         last = critic(torch.from_numpy(self.env.full()))
         advantage, target = advantages(
             np.stack(rewards),
@@ -113,6 +129,17 @@ class Collector:
             advantage=torch.from_numpy(advantage),
             target=torch.from_numpy(target),
         )
+
+    def _choose(self, head: Head, values: Tensor, kept: dict[str, list[Tensor]]) -> Tensor:
+        """Actions ``(1, batch, ...)``; keeps the teacher's labels, where there is one."""
+        if self.teacher is None:
+            return head.sample(values, self.rng)
+        label = torch.from_numpy(self.teacher.label(self.observation, self.keep))[None]
+        kept["label"].append(label)
+        action = greedy(self.env.task, values)
+        led = round((1.0 - self.share) * self.env.batch)
+        action[:, :led] = label[:, :led]
+        return action
 
     def scaled_rewards(self, step: Step, critic: Critic) -> npt.NDArray[np.float32]:
         """Scaled rewards; the value of what a time limit cut off is added."""

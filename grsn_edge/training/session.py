@@ -18,11 +18,13 @@ from grsn_edge.training.critic import Critic
 from grsn_edge.training.evaluate import ActorAct, play
 from grsn_edge.training.freeze import observation_signal, plan_network, task_encoder
 from grsn_edge.training.head import Head
+from grsn_edge.training.imitation import student_share
 from grsn_edge.training.ppo import Learner
 from grsn_edge.training.progress import Evaluation
 from grsn_edge.training.quantised import QuantisedActor
 from grsn_edge.training.recipes import Recipe
 from grsn_edge.training.rollout import Collector
+from grsn_edge.training.teacher import load_teacher
 
 __all__ = ["DONE", "PHASES", "Best", "Session", "Update"]
 
@@ -77,7 +79,11 @@ class Session:
         self.head = Head(self.task, recipe.log_std)
         actor = Actor(recipe.network, self.rng)
         self.critic = Critic(len(self.task.dynamics.full_scale), self.rng, recipe.critic_width)
-        self.collector = Collector(BatchedEnv(self.task, recipe.envs), recipe, self.rng)
+        self.teacher = (
+            None if recipe.teacher is None else load_teacher(recipe.teacher, self.task, recipe.envs)
+        )
+        env = BatchedEnv(self.task, recipe.envs)
+        self.collector = Collector(env, recipe, self.rng, self.teacher)
         self.phase, self.update, self.env_steps = PHASES[0], 0, 0
         self.penalty, self.hold = 0.0, 0.0
         self.best: Best | None = None
@@ -99,6 +105,8 @@ class Session:
 
     def advance(self) -> Update:
         """One roll-out and update; an evaluation and a change of phase where they are due."""
+        learned = self.update / self.updates("float") if self.phase == "float" else 1.0
+        self.collector.share = student_share(learned)
         batch = self.collector.collect(self.actor, self.head, self.critic, self.sense)
         scalars = self.learner.update(batch, self._lr(), self.penalty, self.rng)
         self.update += 1

@@ -1,0 +1,103 @@
+"""Teachers: frozen policies that say, step by step, what a student should have done."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from grsn_edge.backends import backend
+from grsn_edge.errors import TrainingError
+from grsn_edge.policy import ACTION, OBSERVATION, Policy, dumps, load
+from grsn_edge.policy.encoder import FloatArray
+from grsn_edge.tasks import Task
+
+__all__ = ["Teacher", "load_teacher"]
+
+
+class Teacher:
+    """A frozen policy beside the episodes of a roll-out; it has a state for each of them.
+
+    Args:
+        policy: of any cell, for the same observations and actions as the task.
+        task: what is played.
+        batch: episodes side by side.
+
+    Raises:
+        TrainingError: the policy is for other observations or actions.
+    """
+
+    def __init__(self, policy: Policy, task: Task, batch: int) -> None:
+        _check(policy, task)
+        self.policy = policy
+        self.task = task
+        self.digest = hashlib.sha256(dumps(policy)).hexdigest()
+        """SHA-256 of the policy's file."""
+        self._runner = backend("numpy").load(policy.program, batch=batch)
+
+    def label(self, observation: FloatArray, keep: FloatArray) -> npt.NDArray[Any]:
+        """Advance one step; the actions: int64 ``(batch,)``, or float32 ``(batch, m)`` in [-1, 1].
+
+        Args:
+            observation: float32 ``(batch, n)``, in units.
+            keep: ``(batch, 1)``, 0 where an episode begins.
+        """
+        begun = np.flatnonzero(keep[:, 0] == 0.0)
+        if begun.size:
+            self._runner.reset_rows(begun.tolist())
+        outputs = self._runner.step({OBSERVATION: self.policy.encoder.encode(observation)})
+        action = np.asarray(self.policy.decoder.decode(outputs[ACTION]))
+        return action if self.task.is_discrete else self._normalised(action)
+
+    def _normalised(self, action: npt.NDArray[Any]) -> FloatArray:
+        low = np.asarray([channel.low for channel in self.task.actions], np.float32)
+        high = np.asarray([channel.high for channel in self.task.actions], np.float32)
+        unit: FloatArray = np.clip((2.0 * action - low - high) / (high - low), -1.0, 1.0)
+        return unit.astype(np.float32)
+
+    def snapshot(self) -> dict[str, npt.NDArray[np.int64]]:
+        """A copy of its states."""
+        return self._runner.get_state()
+
+    def restore(self, snapshot: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go back to a :meth:`snapshot`; raises :class:`StateError` where it does not fit."""
+        self._runner.set_state(snapshot)
+
+
+def load_teacher(path: str, task: Task, batch: int) -> Teacher:
+    """The teacher in a ``.grsn`` file.
+
+    Raises:
+        TrainingError: there is no such file, or its policy is for another task.
+        PolicyFileError: it is not a policy.
+    """
+    if not Path(path).is_file():
+        raise TrainingError(f"there is no teacher '{path}'; give the path of a .grsn policy")
+    return Teacher(load(path), task, batch)
+
+
+def _check(policy: Policy, task: Task) -> None:
+    """Observations by name; actions by name and, where they are continuous, by range."""
+    wanted, found = ([c.name for c in t.observations] for t in (task, policy))
+    if wanted != found:
+        raise TrainingError(
+            f"the teacher observes {', '.join(found)}, but task '{task.name}' shows "
+            f"{', '.join(wanted)}; choose a teacher that was trained on this task"
+        )
+    if policy.decoder.is_discrete != task.is_discrete or _acts(policy) != _acts(task):
+        raise TrainingError(
+            f"the teacher acts by {_told(policy)}, but task '{task.name}' by {_told(task)}; "
+            "choose a teacher that was trained on this task"
+        )
+
+
+def _acts(of: Policy | Task) -> list[tuple[str, float, float]]:
+    return [(c.name, float(c.low), float(c.high)) for c in of.actions]
+
+
+def _told(of: Policy | Task) -> str:
+    return ", ".join(f"{name} [{low:g}, {high:g}]" for name, low, high in _acts(of))
