@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,14 @@ def run(args: argparse.Namespace) -> Result:
 
 
 def _trained_on(policy: Policy) -> str:
+    from grsn_edge.tasks import imported_by
+
     name = policy.provenance.get("task")
     if not isinstance(name, str):
         raise UsageError("the file does not say on which task it was trained; give --task")
+    if module := imported_by(name):
+        raise UsageError(
+            f"the file's task would import the module '{module}'; if you trust it, give "
+            f"--task {shlex.quote(name)}"
+        )
     return name

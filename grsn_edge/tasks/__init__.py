@@ -6,6 +6,7 @@ import of one's own ``gymnasium.make("grsn_edge.tasks:grsn_edge/CartPole-P-v0")`
 
 from __future__ import annotations
 
+from grsn_edge.tasks.anything import imported_by
 from grsn_edge.tasks.base import Step, Task, World, Worlds
 from grsn_edge.tasks.batched import BatchedEnv
 from grsn_edge.tasks.describe import folder_name
@@ -30,6 +31,7 @@ __all__ = [
     "Worlds",
     "described",
     "folder_name",
+    "imported_by",
     "is_playable",
     "register_environments",
     "task",

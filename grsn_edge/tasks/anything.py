@@ -13,7 +13,7 @@ from grsn_edge.tasks.base import DoubleArray, Package, Task
 from grsn_edge.tasks.describe import ANY_TASK, channels, integer
 from grsn_edge.tasks.simulator import GYMNASIUM, Simulator
 
-__all__ = ["PREFIX", "TASKS", "gym_task"]
+__all__ = ["PREFIX", "TASKS", "gym_task", "imported_by"]
 
 PREFIX = "gym:"
 TASKS: tuple[Task, ...] = ()
@@ -23,6 +23,12 @@ _OWN = ("mask", "scale", "steps")
 _WIDEST = 1e4  # bounds beyond it say nothing about usual values
 _PROBE_STEPS = 1000
 _STEPS, _PERIOD_S = 1000, 0.02  # where the environment does not say
+
+
+def imported_by(name: str) -> str | None:
+    """The module that making this task imports by name: of ``gym:MODULE:ID``, else None."""
+    parts = name.partition("?")[0].split(":")
+    return parts[1] if name.startswith(PREFIX) and len(parts) > 2 else None
 
 
 def gym_task(base: str, options: dict[str, str]) -> tuple[Task, dict[str, str]]:
@@ -69,7 +75,7 @@ def _task(
     environment = base.removeprefix(PREFIX)
     discrete = hasattr(env.action_space, "n")
     rows = [(f"observation {i}", float(offset[i]), float(scale[i])) for i in observed]
-    module = environment.partition(":")[0] if ":" in environment else None
+    module = imported_by(base)
     return Task(
         name=base,
         environment=ANY_TASK,

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from grsn_edge.errors import TaskError
-from grsn_edge.tasks.anything import PREFIX, gym_task
+from grsn_edge.tasks.anything import PREFIX, gym_task, imported_by
 from grsn_edge.tasks.base import Task
 from grsn_edge.tasks.describe import ANY_TASK, Family, impaired, spell, split
 
@@ -111,9 +111,12 @@ def described(name: str, options: Mapping[str, str | None]) -> str:
 
 
 def is_playable(name: object) -> bool:
-    """Whether this is the name of a task whose packages are all installed."""
+    """Whether a file's task can be played: its packages are there, and it imports no module.
+
+    A file may name any module (``gym:MODULE:ID``); only a person's word imports it.
+    """
     try:
-        return isinstance(name, str) and not task(name).missing
+        return isinstance(name, str) and not imported_by(name) and not task(name).missing
     except TaskError:
         return False
 

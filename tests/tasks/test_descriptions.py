@@ -7,7 +7,15 @@ import pytest
 from tasks.simulators import skip_without_packages
 
 from grsn_edge.errors import TaskError
-from grsn_edge.tasks import BatchedEnv, described, folder_name, is_playable, task, task_options
+from grsn_edge.tasks import (
+    BatchedEnv,
+    described,
+    folder_name,
+    imported_by,
+    is_playable,
+    task,
+    task_options,
+)
 from grsn_edge.tasks.environments import make_environment
 
 
@@ -56,6 +64,15 @@ def test_options_of_the_command_line_become_part_of_the_name() -> None:
     assert described("cartpole-p", dict.fromkeys(given)) == "cartpole-p"
     with pytest.raises(TaskError, match="says already what 'delay' is"):
         described("cartpole-p?delay=1", {"delay": "2"})
+
+
+def test_a_file_cannot_have_a_module_imported_by_naming_it() -> None:
+    name = "gym:tasks.odd_worlds:Fair-v0?delay=1"
+    assert task(name).delay == 1
+    assert imported_by(name) == "tasks.odd_worlds"
+    assert not is_playable(name)
+    assert imported_by("gym:Acrobot-v1") is None
+    assert is_playable("gym:Acrobot-v1")
 
 
 def test_a_description_gives_the_name_of_a_folder() -> None:
