@@ -56,7 +56,9 @@ def _described(task: Task, options: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _readiness(task: Task) -> str:
-    return "needs: pip install " + " ".join(task.missing) if task.missing else "ready"
+    if not task.missing:
+        return "ready"
+    return "needs: pip install " + " ".join(f"'{name}'" for name in task.missing)
 
 
 def _summary(task: Task, options: tuple[str, ...]) -> str:
