@@ -15,7 +15,6 @@ from grsn_edge.backends import Act
 from grsn_edge.device import Device
 from grsn_edge.device.policy import DevicePolicy
 from grsn_edge.device.protocol import Counter
-from grsn_edge.errors import ModelMismatch
 from grsn_edge.policy import Policy
 from grsn_edge.profiling.latency import LatencyKind
 from grsn_edge.runtime import StreamingPolicy
@@ -157,30 +156,18 @@ def open_target(
 ) -> Iterator[Target]:
     """``host``, the name of an emulated board, or the address of a device.
 
-    An emulated board is started for the while; a policy that the device does not run yet is loaded.
+    An emulated board is started for the while, and runs the policy; a real device must run it
+    already (``grsn-edge device flash``).
 
     Raises:
-        DeviceError, BackendUnavailable: it is not there, or cannot be.
+        DeviceError, BackendUnavailable: it is not there, or cannot be; or runs another policy.
     """
     if on == "host":
         with HostTarget(policy, backend) as target:
             yield target
         return
-    from grsn_edge.device.boards import board_names
-    from grsn_edge.device.emulate import emulate
+    from grsn_edge.device.connect import connect
 
-    if on in board_names():
-        with emulate(on) as emulated, Device.open(emulated.address) as device:
-            _load(device, policy)
-            yield DeviceTarget(device, policy, emulated.emulator)
-        return
-    with Device.open(on, baud=baud) as device:
-        _load(device, policy)
-        yield DeviceTarget(device, policy)
-
-
-def _load(device: Device, policy: Policy) -> None:
-    try:
-        device.use(policy)
-    except ModelMismatch:
-        device.load(policy)
+    with connect(on, policy=policy, baud=baud) as connection:
+        emulated = connection.emulated
+        yield DeviceTarget(connection.device, policy, emulated.emulator if emulated else None)
