@@ -35,6 +35,9 @@ _PACKAGES: tuple[str, ...] = (
     "unicorn",
     "pyelftools",
     "pyserial",
+    "scipy",
+    "mujoco",
+    "box2d",
 )
 
 _TOOLS: tuple[str, ...] = (
