@@ -11,6 +11,7 @@ Exits with 1 where a sample was lost, or more than 300 MB were held.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
 import re
@@ -24,7 +25,6 @@ from pathlib import Path
 from grsn_edge.policy import load
 from grsn_edge.profiling.profile import Request, profile
 from grsn_edge.profiling.run import Plan
-from grsn_edge.profiling.session import Session
 from grsn_edge.report.session_page import write_page
 
 MODEL = Path(__file__).resolve().parents[1] / "models" / "cartpole-p.grsn"
@@ -75,7 +75,8 @@ def main() -> int:
         after_run = resource.getrusage(resource.RUSAGE_SELF)
         write_page(found, target)
         page = (target / "report.html").stat().st_size
-        written = sum(len(part) for part in Session.read(target).power())
+        with gzip.open(target / "power.csv.gz") as file:
+            written = sum(1 for _ in file) - 1  # the first line names the columns
         size = (target / "power.csv.gz").stat().st_size
     power = found.figures["power"]
     data = {
