@@ -69,6 +69,7 @@
       } else {
         readout.textContent = "Move over the picture to read a value.";
       }
+      canvas.dataset.drawnMs ??= performance.now().toFixed(0);
     };
     const later = () => { if (!waiting) { waiting = true; requestAnimationFrame(paint); } };
     const set = (t0, t1) => {
