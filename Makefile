@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 SOURCES := pyproject.toml constraints.txt hatch_build.py $(wildcard firmware/*/*.[ch] firmware/*/*/*.h)
 
-.PHONY: help demo test test-all lint bench boards emulators wheels conformance models clean
+.PHONY: help demo test test-all lint bench boards emulators instructions wheels conformance models clean
 
 help:
 	@echo "make demo         set up, train a spiking policy, freeze it, play it, write out/demo/report.html"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench        host speed, side by side in one run"
 	@echo "make emulators    QEMU, simavr and cross compilers through apt, for all emulated boards"
 	@echo "make boards       shipped policies on every emulated board, over the link; one table"
+	@echo "make instructions exact instructions of a step on bare processors"
 	@echo "make wheels       wheels for Linux, Windows and macOS, into dist/"
 	@echo "make conformance  every backend against the reference over 10^7 random steps"
 	@echo "make models       train the policies in models/ again"
@@ -54,7 +55,10 @@ emulators:
 	tools/setup_emulators.sh
 
 boards: $(VENV)/.dev
-	$(BIN)/python tools/boards.py
+	$(BIN)/python tools/boards.py --out docs/boards.md
+
+instructions: $(VENV)/.dev
+	$(BIN)/python tools/count_instructions.py
 
 wheels: $(VENV)/.dev
 	$(BIN)/python tools/build_wheels.py
