@@ -55,7 +55,7 @@ emulators:
 	tools/setup_emulators.sh
 
 boards: $(VENV)/.dev
-	$(BIN)/python tools/boards.py --out docs/boards.md
+	$(BIN)/python tools/boards.py --emulators qemu simavr --out docs/boards.md
 
 instructions: $(VENV)/.dev
 	$(BIN)/python tools/count_instructions.py

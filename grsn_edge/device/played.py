@@ -19,7 +19,6 @@ from grsn_edge.policy import ACTION, OBSERVATION, Policy
 from grsn_edge.program import IntArray
 from grsn_edge.runtime import Episode, StreamingPolicy, play_episodes
 from grsn_edge.tasks import Task, is_playable, task
-from grsn_edge.tasks.environments import make_environment
 from grsn_edge.tasks.record import closed_loop
 
 __all__ = ["Comparison", "Game", "compared", "played", "reference"]
@@ -120,6 +119,8 @@ def _play(
     def on_step(_: object, action: object) -> None:
         digest.update(np.asarray(action, "<f4").tobytes())
         note()
+
+    from grsn_edge.tasks.environments import make_environment  # needs gymnasium; comparing does not
 
     environment = make_environment(chosen.name)
     ended = tuple(play_episodes(policy, environment, episodes, seed, chosen.max_steps, on_step))

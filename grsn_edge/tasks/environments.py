@@ -6,11 +6,8 @@ import importlib
 import logging
 from typing import Any
 
-import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
-from gymnasium.wrappers import TimeLimit
 
 from grsn_edge.errors import TaskError
 from grsn_edge.policy.encoder import FloatArray
@@ -18,6 +15,13 @@ from grsn_edge.tasks.base import Task
 from grsn_edge.tasks.physics import Dynamics
 from grsn_edge.tasks.registry import task as find_task
 from grsn_edge.tasks.sensors import Sensors
+
+try:
+    import gymnasium
+    from gymnasium import spaces
+    from gymnasium.wrappers import TimeLimit
+except ImportError:
+    raise TaskError("playing a task needs gymnasium; pip install grsn-edge[train]") from None
 
 __all__ = [
     "DynamicsEnv",
