@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from grsn_edge.profiling.energy import Energy, Figure, battery
+from grsn_edge.profiling.energy import Energy, battery
 from grsn_edge.profiling.latency import Latency, cost_fit, latency, pace
 from grsn_edge.profiling.modelled import Model, modelled
 from grsn_edge.profiling.recorder import Recorded
@@ -17,7 +17,7 @@ from grsn_edge.profiling.replay import Replayed
 from grsn_edge.profiling.run import Run
 from grsn_edge.profiling.targets import Target
 
-__all__ = ["as_text", "figures", "plain"]
+__all__ = ["figures", "plain"]
 
 
 def figures(
@@ -67,8 +67,6 @@ def figures(
         found["power"] = _power(run.recorded, run.origin_s)
     found["battery"] = _battery(run, pack, found["modelled"]["chip"])
     found["warnings"] = _warnings(run, replayed)
-    found["warnings"] += [w["text"] for w in (meter or {}).get("warnings", [])]
-    found["warnings"] = list(dict.fromkeys(found["warnings"]))
     return found
 
 
@@ -106,12 +104,7 @@ def _latencies(run: Run, target: Target) -> list[Latency]:
 
 def _of(values: Any, kind: Any, unit: Any, warm_up: int) -> Latency:
     """The warm-up was played apart: it is told, not cut off again."""
-    whole = latency(values, kind, unit)
-    return Latency(**{**_shallow(whole), "warm_up": warm_up})
-
-
-def _shallow(value: Any) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return replace(latency(values, kind, unit), warm_up=warm_up)
 
 
 def _pace(run: Run) -> Any:
@@ -129,7 +122,7 @@ def _fit(run: Run, replayed: Replayed, target: Target) -> Any:
     cost = run.played.end_s - run.played.begin_s if own is None else own
     unit = "s" if own is None else target.unit
     fit = cost_fit(replayed.counts, cost[: replayed.steps])
-    return None if fit is None else {**_shallow(fit), "unit": unit}
+    return None if fit is None else {**asdict(fit), "unit": unit}
 
 
 def _agreement(replayed: Replayed) -> dict[str, Any]:
@@ -221,13 +214,3 @@ def _warnings(run: Run, replayed: Replayed) -> list[str]:
             if not w.voids
         ]
     return list(dict.fromkeys(found))
-
-
-def as_text(figure: Figure | None, unit: str, factor: float = 1.0) -> str:
-    """A figure with its interval, for a table."""
-    if figure is None:
-        return "-"
-    return (
-        f"{figure.value * factor:.4g} {unit} "
-        f"[{figure.low * factor:.4g}, {figure.high * factor:.4g}]"
-    )

@@ -128,6 +128,8 @@ def profile(request: Request, writer_folder: Path, watch: Watch | None = None) -
         if request.emulated_meter and info is not None:
             info = replace(info, serial=f"{info.serial} EMULATED", warnings=(_EMULATED,))
         found = figures(done, target, replayed, plain(info) if info else None, request.pack, model)
+        if request.emulated_meter:
+            found["warnings"].append(_EMULATED.text)
         writer.finish(found)
     return Result(about, found, done, replayed)
 
