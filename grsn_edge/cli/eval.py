@@ -61,14 +61,13 @@ def run(args: argparse.Namespace) -> Result:
 
 
 def _trained_on(policy: Policy) -> str:
-    from grsn_edge.tasks import imported_by
+    from grsn_edge.tasks import asks_for
 
     name = policy.provenance.get("task")
     if not isinstance(name, str):
         raise UsageError("the file does not say on which task it was trained; give --task")
-    if module := imported_by(name):
+    if wish := asks_for(name):
         raise UsageError(
-            f"the file's task would import the module '{module}'; if you trust it, give "
-            f"--task {shlex.quote(name)}"
+            f"the file's task would {wish}; if you trust it, give --task {shlex.quote(name)}"
         )
     return name

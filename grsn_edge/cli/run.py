@@ -81,7 +81,11 @@ def _play(args: argparse.Namespace, policy: StreamingPolicy) -> Result:
             print(json.dumps(episodes[-1]), flush=True)
     mean = sum(e["return"] for e in episodes) / max(len(episodes), 1)
     data = {"task": chosen.name, "backend": policy.backend, "episodes": episodes, "mean": mean}
-    return Result(data, f"mean return {mean:.1f} over {len(episodes)} episodes")
+    text = f"mean return {mean:.1f} over {len(episodes)} episodes"
+    if args.quiet:
+        return Result(data, text)
+    print(text, file=sys.stderr)  # stdout is a log, a JSON value per line
+    return Result(data, "")
 
 
 def _plain(value: object) -> object:

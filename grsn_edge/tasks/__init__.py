@@ -6,12 +6,12 @@ import of one's own ``gymnasium.make("grsn_edge.tasks:grsn_edge/CartPole-P-v0")`
 
 from __future__ import annotations
 
-from grsn_edge.tasks.anything import imported_by
 from grsn_edge.tasks.base import Step, Task, World, Worlds
 from grsn_edge.tasks.batched import BatchedEnv
 from grsn_edge.tasks.describe import folder_name
 from grsn_edge.tasks.physics import Dynamics
 from grsn_edge.tasks.registry import (
+    asks_for,
     described,
     is_playable,
     register_environments,
@@ -29,9 +29,9 @@ __all__ = [
     "Task",
     "World",
     "Worlds",
+    "asks_for",
     "described",
     "folder_name",
-    "imported_by",
     "is_playable",
     "register_environments",
     "task",

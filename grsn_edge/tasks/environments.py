@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from grsn_edge.errors import TaskError
 from grsn_edge.policy.encoder import FloatArray
-from grsn_edge.tasks.base import Task
-from grsn_edge.tasks.physics import Dynamics
+from grsn_edge.tasks.base import Task, World
 from grsn_edge.tasks.registry import task as find_task
 from grsn_edge.tasks.sensors import Sensors
 
@@ -24,9 +23,9 @@ except ImportError:
     raise TaskError("playing a task needs gymnasium; pip install grsn-edge[train]") from None
 
 __all__ = [
-    "DynamicsEnv",
     "FlatEnv",
     "MaskedEnv",
+    "WorldEnv",
     "make_environment",
     "make_flat",
     "make_limited",
@@ -137,18 +136,18 @@ class FlatEnv(gymnasium.Wrapper[FloatArray, Any, Any, Any]):
         return np.asarray(flat, np.float32)
 
 
-class DynamicsEnv(gymnasium.Env[FloatArray, Any]):
-    """One robot in batched physics that have no other environment; its actions are choices.
+class WorldEnv(gymnasium.Env[FloatArray, Any]):
+    """One robot in a world that has no other environment.
 
     Args:
-        dynamics: the physics.
-        choices: number of actions.
+        world: one of its own class.
+        action_space: what a robot does there.
     """
 
-    def __init__(self, dynamics: Dynamics, choices: int = 4) -> None:
-        self.dynamics = dynamics
-        self.action_space = spaces.Discrete(choices)
-        limit = np.inf * np.ones(len(dynamics.full_scale), np.float32)
+    def __init__(self, world: World, action_space: spaces.Space[Any]) -> None:
+        self.worlds = world.open(1, 1)
+        self.action_space = action_space
+        limit = np.inf * np.ones(len(world.full_scale), np.float32)
         self.observation_space = spaces.Box(-limit, limit, dtype=np.float32)
 
     def reset(
@@ -156,13 +155,13 @@ class DynamicsEnv(gymnasium.Env[FloatArray, Any]):
     ) -> tuple[FloatArray, dict[str, Any]]:
         """Begin an episode."""
         super().reset(seed=seed)
-        self.state = self.dynamics.start(self.np_random, 1)
-        return self.dynamics.full(self.state)[0], {}
+        self.worlds.start(self.np_random, np.ones(1, bool))
+        return self.worlds.full()[0], {}
 
     def step(self, action: Any) -> tuple[FloatArray, float, bool, bool, dict[str, Any]]:
         """Advance one sampling period."""
-        self.state, reward, ended = self.dynamics.advance(self.state, np.array([action]))
-        return self.dynamics.full(self.state)[0], float(reward[0]), bool(ended[0]), False, {}
+        reward, terminated, cut = self.worlds.advance(np.array([action]))
+        return self.worlds.full()[0], float(reward[0]), bool(terminated[0]), bool(cut[0]), {}
 
 
 def make_flat(environment: str, render_mode: str | None = None) -> FlatEnv:

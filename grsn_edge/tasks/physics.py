@@ -20,6 +20,8 @@ class Dynamics(World):
 
     environment: ClassVar[str | None] = None
     """gymnasium's id of the environment whose physics these are; None: these are the only ones."""
+    choices: ClassVar[int] = 4
+    """Number of actions, where ``environment`` does not say."""
 
     @abstractmethod
     def start(self, rng: np.random.Generator, n: int) -> DoubleArray:
@@ -44,11 +46,12 @@ class Dynamics(World):
 
     def single(self, render_mode: str | None = None) -> Any:
         """gymnasium's environment, or this one with a batch of 1."""
-        from grsn_edge.tasks.environments import DynamicsEnv
+        import gymnasium
+
+        from grsn_edge.tasks.environments import WorldEnv
 
         if self.environment is None:
-            return DynamicsEnv(self)
-        import gymnasium
+            return WorldEnv(self, gymnasium.spaces.Discrete(self.choices))
 
         return gymnasium.make(self.environment, render_mode=render_mode).unwrapped
 

@@ -14,8 +14,10 @@ from grsn_edge.errors import TaskError
 from grsn_edge.tasks.anything import PREFIX, gym_task, imported_by
 from grsn_edge.tasks.base import Task
 from grsn_edge.tasks.describe import ANY_TASK, Family, impaired, spell, split
+from grsn_edge.tasks.logged import LOG_PREFIX, log_task
 
 __all__ = [
+    "asks_for",
     "described",
     "is_playable",
     "register_environments",
@@ -29,6 +31,8 @@ _NOT_TASKS = (
     "batched",
     "describe",
     "environments",
+    "log_file",
+    "mujoco_worlds",
     "physics",
     "pool",
     "record",
@@ -85,14 +89,16 @@ def task(name: str) -> Task:
     base, options = split(name)
     if base.startswith(PREFIX):
         found, own = gym_task(base, options)
+    elif base.startswith(LOG_PREFIX):
+        found, own = log_task(base, options)
     elif base in _families():
         found, own = _families()[base].member(options)
     elif base in _tasks():
         found, own = _tasks()[base], {}
     else:
         raise TaskError(
-            f"no task '{base}'; there are: {', '.join(task_names())}, and {PREFIX}ID for any "
-            "environment of gymnasium"
+            f"no task '{base}'; there are: {', '.join(task_names())}, {PREFIX}ID for any "
+            f"environment of gymnasium, and {LOG_PREFIX}FILE for recorded data"
         )
     return impaired(found, own, options)
 
@@ -111,14 +117,23 @@ def described(name: str, options: Mapping[str, str | None]) -> str:
 
 
 def is_playable(name: object) -> bool:
-    """Whether a file's task can be played: its packages are there, and it imports no module.
+    """Whether a file's task can be played: its packages are there, and it asks for nothing else.
 
-    A file may name any module (``gym:MODULE:ID``); only a person's word imports it.
+    A file may name any module (``gym:MODULE:ID``) or log (``log:FILE``); only a person's word
+    imports or reads it.
     """
     try:
-        return isinstance(name, str) and not imported_by(name) and not task(name).missing
+        return isinstance(name, str) and not asks_for(name) and not task(name).missing
     except TaskError:
         return False
+
+
+def asks_for(name: str) -> str | None:
+    """What making this task would do that only a person may ask for, in words; None: nothing."""
+    if module := imported_by(name):
+        return f"import the module '{module}'"
+    path = name.partition("?")[0].removeprefix(LOG_PREFIX)
+    return f"read the file '{path}'" if name.startswith(LOG_PREFIX) else None
 
 
 def register_environments() -> None:
