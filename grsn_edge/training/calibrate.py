@@ -17,7 +17,7 @@ from grsn_edge.training.actor import Actor, greedy
 from grsn_edge.training.evaluate import play
 from grsn_edge.training.scan import spike
 
-__all__ = ["record"]
+__all__ = ["Recorder", "record"]
 
 _Parts = dict[str, list[npt.NDArray[np.float64]]]
 
@@ -34,13 +34,19 @@ def record(
         episodes: played side by side.
         samples: steps to keep, drawn without regard to time or episode.
     """
-    recorder = _Recorder(actor, task, episodes)
+    recorder = Recorder(actor, task, episodes)
     play(recorder, task, episodes, seed, watch=recorder.watch)
     return recorder.records(np.random.default_rng(seed), samples)
 
 
-class _Recorder:
-    """Steps the cells one by one, and keeps the rows of episodes that still run."""
+class Recorder:
+    """An actor as :data:`Act` that steps its cells one by one, and keeps what they see and do.
+
+    Args:
+        actor: in floats.
+        task: whose channels and decoder are used.
+        episodes: rows of a batch.
+    """
 
     def __init__(self, actor: Actor, task: Task, episodes: int) -> None:
         self.actor = actor
@@ -50,6 +56,7 @@ class _Recorder:
         self._parts: list[_Parts] = [{} for _ in actor.network.cells]
 
     def watch(self, observation: FloatArray, running: npt.NDArray[np.bool_]) -> None:
+        """Which rows ``(episodes,)`` still count; to be told before each step."""
         self._running = running
 
     @torch.no_grad()
@@ -68,6 +75,7 @@ class _Recorder:
         return action if self.task.is_discrete else self.task.in_units(action)
 
     def records(self, rng: np.random.Generator, samples: int) -> list[Record]:
+        """One per cell, of at most ``samples`` steps drawn by ``rng``."""
         total = sum(len(part) for part in self._parts[0]["x."])
         chosen = np.sort(rng.permutation(total)[:samples])
         return [self._record(parts, chosen) for parts in self._parts]

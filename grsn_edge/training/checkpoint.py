@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
-from torch import Tensor
-
 from grsn_edge.errors import CheckpointError, GrsnEdgeError
-from grsn_edge.policy import write_atomically
+from grsn_edge.training.archive import (
+    Arrays,
+    numbers,
+    read_archive,
+    tagged,
+    tensors,
+    under,
+    write_archive,
+)
 from grsn_edge.training.progress import Evaluation
 from grsn_edge.training.recipes import Recipe
 from grsn_edge.training.session import Best, Session
-from grsn_edge.training.teacher import Teacher
+from grsn_edge.training.teacher import TeacherLike
 
 __all__ = ["VERSION", "load_session", "save_session"]
 
 VERSION = 1
 _KEY = "grsn-edge-checkpoint"
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 
 def save_session(session: Session, path: str | os.PathLike[str]) -> None:
@@ -36,11 +34,7 @@ def save_session(session: Session, path: str | os.PathLike[str]) -> None:
     Raises:
         CheckpointError: the file cannot be written.
     """
-    data = save(_arrays(session), {_KEY: json.dumps(_meta(session))})
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise CheckpointError(f"cannot write the checkpoint '{path}': {error}") from None
+    write_archive(path, _KEY, _arrays(session), _meta(session))
 
 
 def load_session(path: str | os.PathLike[str]) -> Session:
@@ -49,7 +43,7 @@ def load_session(path: str | os.PathLike[str]) -> Session:
     Raises:
         CheckpointError: missing, damaged, or of another version.
     """
-    arrays, meta = _read(Path(path))
+    arrays, meta = read_archive(Path(path), _KEY, VERSION)
     try:
         return _restored(arrays, meta)
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError, GrsnEdgeError) as error:
@@ -61,20 +55,20 @@ def load_session(path: str | os.PathLike[str]) -> Session:
 
 def _arrays(session: Session) -> Arrays:
     collector = session.collector
-    arrays = _tagged("now", session.tensors())
-    arrays |= _tagged("best", session.best.tensors if session.best else {})
-    arrays |= _tagged("frozen", session.frozen)
+    arrays = tagged("now", session.tensors())
+    arrays |= tagged("best", session.best.tensors if session.best else {})
+    arrays |= tagged("frozen", session.frozen)
     arrays |= {f"env.{k}": v for k, v in collector.env.snapshot().items()}
     arrays |= {f"collector.{k}": getattr(collector, k) for k in _COLLECTED}
     if session.teacher is not None:
         arrays |= {f"teacher.{k}": v for k, v in session.teacher.snapshot().items()}
     for i, state in enumerate(collector.state):
-        arrays |= _tagged(f"state.{i}", state)
+        arrays |= tagged(f"state.{i}", state)
     for i, plan in enumerate(session.plans):
         arrays |= {f"plan.{i}.{k}": v for k, v in plan.items()}
     for i, moments in session.learner.optimiser.state_dict()["state"].items():
-        arrays |= _tagged(f"adam.{i}", moments)
-    return {name: np.asarray(value, order="C") for name, value in arrays.items()}
+        arrays |= tagged(f"adam.{i}", moments)
+    return arrays
 
 
 _COLLECTED = ("observation", "keep", "returns")
@@ -97,25 +91,7 @@ def _meta(session: Session) -> dict[str, Any]:
 _COUNTERS = ("phase", "update", "env_steps", "penalty", "hold")
 
 
-def _tagged(prefix: str, tensors: Mapping[str, Tensor]) -> Arrays:
-    return {f"{prefix}.{name}": t.detach().cpu().numpy() for name, t in tensors.items()}
-
-
 # ---- reading -------------------------------------------------------------------------------------
-
-
-def _read(path: Path) -> tuple[Arrays, dict[str, Any]]:
-    if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint '{path}'")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            meta = json.loads((file.metadata() or {})[_KEY])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise CheckpointError(f"'{path}' is damaged or not a checkpoint: {error}") from None
-    if not isinstance(meta, dict) or meta.get("version") != VERSION:
-        raise CheckpointError(f"'{path}' is not a checkpoint of version {VERSION}")
-    return arrays, meta
 
 
 def _restored(arrays: Arrays, meta: Mapping[str, Any]) -> Session:
@@ -123,47 +99,36 @@ def _restored(arrays: Arrays, meta: Mapping[str, Any]) -> Session:
     if session.teacher is not None:
         _restore_teacher(session.teacher, arrays, meta)
     cells = len(session.recipe.network.cells)
-    session.frozen = _tensors(arrays, "frozen")
+    session.frozen = tensors(arrays, "frozen")
     if session.frozen:
-        session.plans = [_under(arrays, f"plan.{i}") for i in range(cells)]
+        session.plans = [under(arrays, f"plan.{i}") for i in range(cells)]
         session.act_as(session.quantised(session.frozen))
     for name in _COUNTERS:
         setattr(session, name, type(getattr(session, name))(meta[name]))
     session.evaluations = [Evaluation(**e) for e in meta["evaluations"]]
     session.results = {name: Evaluation(**e) for name, e in meta["results"].items()}
     if meta["best"] is not None:
-        session.best = Best(Evaluation(**meta["best"]), _tensors(arrays, "best"))
-    session.load_tensors(_tensors(arrays, "now"))
+        session.best = Best(Evaluation(**meta["best"]), tensors(arrays, "best"))
+    session.load_tensors(tensors(arrays, "now"))
     _restore_learning(session, arrays)
     session.rng.bit_generator.state = meta["rng"]
     return session
 
 
-def _restore_teacher(teacher: Teacher, arrays: Arrays, meta: Mapping[str, Any]) -> None:
+def _restore_teacher(teacher: TeacherLike, arrays: Arrays, meta: Mapping[str, Any]) -> None:
     if teacher.digest != meta["teacher"]:
-        raise CheckpointError("the teacher's file is not the one that the run began with")
-    teacher.restore(_under(arrays, "teacher"))
+        raise CheckpointError(
+            "the teacher's or the log's file is not the one that the run began with"
+        )
+    teacher.restore(under(arrays, "teacher"))
 
 
 def _restore_learning(session: Session, arrays: Arrays) -> None:
     collector, optimiser = session.collector, session.learner.optimiser
-    collector.env.restore(_under(arrays, "env"))
+    collector.env.restore(under(arrays, "env"))
     for name in _COLLECTED:
         setattr(collector, name, arrays[f"collector.{name}"])
     count = len(session.recipe.network.cells)
-    collector.state = [_tensors(arrays, f"state.{i}") for i in range(count)]
-    moments = {i: m for i in _numbers(arrays, "adam.") if (m := _tensors(arrays, f"adam.{i}"))}
+    collector.state = [tensors(arrays, f"state.{i}") for i in range(count)]
+    moments = {i: m for i in numbers(arrays, "adam.") if (m := tensors(arrays, f"adam.{i}"))}
     optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
-
-
-def _numbers(names: Iterable[str], prefix: str) -> list[int]:
-    return sorted({int(n.split(".")[1]) for n in names if n.startswith(prefix)})
-
-
-def _under(arrays: Arrays, prefix: str) -> Arrays:
-    start = f"{prefix}."
-    return {name[len(start) :]: v for name, v in arrays.items() if name.startswith(start)}
-
-
-def _tensors(arrays: Arrays, prefix: str) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(v.copy()) for name, v in _under(arrays, prefix).items()}

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import platform
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from grsn_edge.errors import TrainingError
 from grsn_edge.policy import Policy
 from grsn_edge.policy.encoder import FloatArray
 from grsn_edge.training.checkpoint import load_session, save_session
 from grsn_edge.training.evaluate import ActorAct, play
 from grsn_edge.training.freeze import freeze
-from grsn_edge.training.progress import Evaluation, Pace, Progress, TensorBoard, Watcher
+from grsn_edge.training.progress import Evaluation, Pace, Progress, Watcher
 from grsn_edge.training.recipes import Recipe
 from grsn_edge.training.session import DONE, PHASES, Session, Tensors, Update
+from grsn_edge.training.surroundings import (
+    CHECKPOINT,
+    make_folder,
+    one_thread,
+    patient,
+    watchers,
+)
 
 __all__ = ["CHECKPOINT", "Outcome", "Policies", "best_actor", "policy_of", "resume", "train"]
-
-CHECKPOINT = "checkpoint.safetensors"
-"""Name of the checkpoint in the folder of a run."""
 
 _SAVE_EVERY = 10  # updates
 _GOLDEN_SEED = 4_000_000
@@ -96,13 +96,8 @@ def train(
         FreezeError, RangeProofError: what was learned has no integer form.
     """
     if folder is not None:
-        if (folder / CHECKPOINT).exists() and not overwrite:
-            raise TrainingError(
-                f"'{folder}' holds the checkpoint of another run; resume it, choose another "
-                "folder, or overwrite it"
-            )
-        _make(folder)
-    with _one_thread():
+        make_folder(folder, overwrite)
+    with one_thread():
         return _run(Session(recipe, seed), folder, watch, provenance or {})
 
 
@@ -121,7 +116,7 @@ def resume(
     Raises:
         CheckpointError: no checkpoint there, or a damaged one.
     """
-    with _one_thread():
+    with one_thread():
         return _run(load_session(folder / CHECKPOINT), folder, watch, provenance or {})
 
 
@@ -130,7 +125,11 @@ def _run(
 ) -> Outcome:
     path = None if folder is None else folder / CHECKPOINT
     pace = Pace()
-    with closing(session), _watchers(folder, session, watch) as tell, _patient() as interrupted:
+    with (
+        closing(session),
+        watchers(folder, session.env_steps, watch) as tell,
+        patient() as interrupted,
+    ):
         while session.phase != DONE:
             phase, done = session.phase, session.update + 1
             pace.restart()
@@ -222,69 +221,3 @@ def _trajectory(session: Session) -> FloatArray:
     act = ActorAct(session.actor, session.task, session.sense, 1)
     play(act, session.task, 1, _GOLDEN_SEED + session.seed, watch)
     return np.stack(seen)
-
-
-# ---- what surrounds a run ------------------------------------------------------------------------
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CHECKPOINT).unlink(missing_ok=True)
-    except OSError as error:
-        raise TrainingError(f"cannot use the folder '{folder}': {error}") from None
-
-
-@contextmanager
-def _watchers(
-    folder: Path | None, session: Session, watch: Watcher | None
-) -> Iterator[Callable[[Progress], bool]]:
-    """Tells all watchers; True where one of them asked to stop."""
-    board = None if folder is None else TensorBoard(folder / "tensorboard", session.env_steps)
-
-    def tell(progress: Progress) -> bool:
-        try:
-            for watcher in (board, watch):
-                if watcher is not None:
-                    watcher(progress)
-        except KeyboardInterrupt:
-            return True
-        return False
-
-    try:
-        yield tell
-    finally:
-        if board is not None:
-            board.close()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread of torch: small tensors gain nothing from more, and sums keep their order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _patient() -> Iterator[Callable[[], bool]]:
-    """Holds the first Ctrl-C back until an update has ended; the second interrupts at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        asked.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, ask)
-    try:
-        yield asked.is_set
-    finally:
-        with suppress(ValueError):
-            signal.signal(signal.SIGINT, before)
