@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from grsn_edge.policy import Channel
-from grsn_edge.tasks.base import Package, Task
-from grsn_edge.tasks.simulator import Simulator
+from grsn_edge.tasks.base import BoolArray, DoubleArray, Package, Task
+from grsn_edge.tasks.mujoco_worlds import Rules, Walker
 
 __all__ = ["TASKS"]
 
@@ -39,6 +41,7 @@ class _Robot(NamedTuple):
     motors: tuple[str, ...]
     period_s: float
     verb: str
+    rules: Rules
     forces: int = 0
 
 
@@ -68,6 +71,28 @@ def _leg_angles(side: str) -> tuple[_Row, ...]:
     )
 
 
+def _hopper_stands(position: DoubleArray, velocity: DoubleArray) -> BoolArray:
+    """Height above 0.7 m, torso within 0.2 rad, and no number beyond 100."""
+    state = np.concatenate([position[:, 2:], velocity], axis=1)
+    upright = (position[:, 1] > 0.7) & (np.abs(position[:, 2]) < 0.2)
+    healthy: BoolArray = upright & (np.abs(state) < 100.0).all(axis=1)
+    return healthy
+
+
+def _walker_stands(position: DoubleArray, velocity: DoubleArray) -> BoolArray:
+    """Height between 0.8 and 2 m, torso within 1 rad."""
+    height, angle = position[:, 1], position[:, 2]
+    healthy: BoolArray = (height > 0.8) & (height < 2.0) & (np.abs(angle) < 1.0)
+    return healthy
+
+
+def _ant_stands(position: DoubleArray, velocity: DoubleArray) -> BoolArray:
+    """Height from 0.2 to 1 m, and all numbers finite."""
+    finite = np.isfinite(np.concatenate([position, velocity], axis=1)).all(axis=1)
+    healthy: BoolArray = finite & (position[:, 2] >= 0.2) & (position[:, 2] <= 1.0)
+    return healthy
+
+
 _HOPPER = _Robot(
     "Hopper",
     (_Row("height", "m", 1.25, 0.25), *_angles(["torso"], 0.0, 0.1), *_leg_angles("")),
@@ -75,6 +100,7 @@ _HOPPER = _Robot(
     _LEG,
     0.008,
     "hop",
+    Rules(control_cost=0.001, healthy=_hopper_stands, noise=0.005, fastest=10.0),
 )
 _WALKER = _Robot(
     "Walker2d",
@@ -88,6 +114,7 @@ _WALKER = _Robot(
     _LEGS,
     0.008,
     "walk on two legs",
+    Rules(control_cost=0.001, healthy=_walker_stands, noise=0.005, fastest=10.0),
 )
 _HALF_CHEETAH = _Robot(
     "HalfCheetah",
@@ -100,6 +127,7 @@ _HALF_CHEETAH = _Robot(
     _CHEETAH,
     0.05,
     "run on two legs",
+    Rules(control_cost=0.1, healthy=None, noise=0.1, normal=True),
 )
 
 
@@ -123,6 +151,7 @@ _ANT_ROBOT = _Robot(
     _ANT_MOTORS,
     0.05,
     "walk on four legs",
+    Rules(0.5, _ant_stands, noise=0.1, hidden=2, normal=True, contact_cost=5e-4),
     forces=78,
 )
 
@@ -136,11 +165,12 @@ def _masked(robot: _Robot, suffix: str) -> Task:
         name=f"{robot.name.lower()}-{suffix.lower()}",
         environment=f"grsn_edge/{robot.name}-{suffix}-v0",
         summary=f"{robot.verb}, seeing {kind} only",
-        dynamics=Simulator(
+        dynamics=Walker(
             environment=f"{robot.name}-v5",
             scale=(*whole, *(1.0 for _ in range(robot.forces))),
             action_shape=(len(robot.motors),),
             packages=_PACKAGES,
+            rules=robot.rules,
         ),
         observed=tuple(range(first, first + len(rows))),
         observations=tuple(row.channel() for row in rows),

@@ -43,7 +43,7 @@ class Simulator(World):
     def requires(self) -> tuple[Package, ...]:
         return (GYMNASIUM, *self.packages)
 
-    def open(self, batch: int, max_steps: int) -> SimulatorWorlds:
+    def open(self, batch: int, max_steps: int) -> Worlds:
         """Simulators of the shared pool."""
         return SimulatorWorlds(self, batch, max_steps)
 

@@ -89,7 +89,7 @@ def test_an_observation_is_the_documented_channels_of_gymnasiums_own(name: str) 
     assert known.max_steps == base.spec.max_episode_steps
 
 
-@pytest.mark.parametrize("name", ["hopper-p", "lunarlander-v"])
+@pytest.mark.parametrize("name", ["gym:Hopper-v5", "lunarlander-v"])
 def test_a_batch_plays_what_single_environments_play(name: str) -> None:
     skip_without_packages(name)
     rng = np.random.default_rng(2)
