@@ -59,8 +59,8 @@ class TrainingDisplay:
         if progress.evaluation is not None:
             e = progress.evaluation
             self._note = f"return {e.mean:.1f}, {100 * e.rate:.1f} % spikes"
-            if "agreement" in progress.scalars:
-                self._note += f", {100 * progress.scalars['agreement']:.1f} % as the teacher"
+            if e.agreement is not None:
+                self._note += f", {100 * e.agreement:.1f} % as taught"
             if not self._live:
                 print(
                     f"{self._title}: {_NAMES[progress.phase]} "

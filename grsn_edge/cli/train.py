@@ -34,6 +34,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--teacher", help="a frozen policy (.grsn) of any network to imitate, instead of rewards"
     )
+    parser.add_argument(
+        "--log", help="recorded steps (CSV or JSON lines) to imitate, instead of rewards"
+    )
+    parser.add_argument(
+        "--agreement",
+        type=float,
+        help="with --teacher, --log or a log: task: share of steps as taught that is enough",
+    )
     parser.add_argument("--out", type=Path, help="folder (default out/TASK-NETWORK-SEED)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in that folder")
@@ -60,6 +68,8 @@ def run(args: argparse.Namespace) -> Result:
                 "spike_rate": args.spike_rate,
                 "updates": args.updates,
                 "teacher": args.teacher,
+                "log": args.log,
+                "stop_agreement": args.agreement,
             }
             changed = {name: value for name, value in changes.items() if value is not None}
             wanted = recipe(args.task, args.network, **changed)
@@ -95,5 +105,7 @@ def command_line(args: argparse.Namespace) -> str:
     parts += [f"--updates {args.updates}"] if args.updates else []
     parts += [f"--spike-rate {args.spike_rate}"] if args.spike_rate else []
     parts += [f"--teacher {shlex.quote(args.teacher)}"] if args.teacher else []
+    parts += [f"--log {shlex.quote(args.log)}"] if args.log else []
+    parts += [f"--agreement {args.agreement:g}"] if args.agreement is not None else []
     parts += [f"--out {args.out}"] if args.out else []
     return " ".join(parts)

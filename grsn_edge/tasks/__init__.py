@@ -9,6 +9,7 @@ from __future__ import annotations
 from grsn_edge.tasks.base import Step, Task, World, Worlds
 from grsn_edge.tasks.batched import BatchedEnv
 from grsn_edge.tasks.describe import folder_name
+from grsn_edge.tasks.logged import CLOSE, Logged, ReplayWorlds, lessons
 from grsn_edge.tasks.physics import Dynamics
 from grsn_edge.tasks.registry import (
     asks_for,
@@ -22,8 +23,11 @@ from grsn_edge.tasks.registry import (
 from grsn_edge.tasks.simulator import Simulator
 
 __all__ = [
+    "CLOSE",
     "BatchedEnv",
     "Dynamics",
+    "Logged",
+    "ReplayWorlds",
     "Simulator",
     "Step",
     "Task",
@@ -33,6 +37,7 @@ __all__ = [
     "described",
     "folder_name",
     "is_playable",
+    "lessons",
     "register_environments",
     "task",
     "task_names",

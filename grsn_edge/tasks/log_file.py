@@ -91,11 +91,10 @@ def read_log(path: str, see: Sequence[str] | None = None, act: Sequence[str] | N
     ]
     if not lines:
         raise TaskError(f"the log '{path}' is empty")
+    digest = hashlib.sha256(data).hexdigest()
     if lines[0][1].lstrip().startswith("{"):
-        names, rows = (None, None), _json_rows(path, lines)
-    else:
-        names, rows = _csv_rows(path, lines, see, act)
-    return _log(path, hashlib.sha256(data).hexdigest(), names, rows)
+        return _log(path, digest, (None, None), _json_rows(path, lines))
+    return _log(path, digest, *_csv_rows(path, lines, see, act))
 
 
 # ---- the two forms -------------------------------------------------------------------------------

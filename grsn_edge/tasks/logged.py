@@ -29,6 +29,7 @@ TASKS: tuple[Task, ...] = ()
 CLOSE = 0.05
 """Share of an action's range within which two continuous actions agree."""
 
+_OWN = ("act", "see", "kind", "part", "steps")
 _PARTS = ("test", "train", "all")
 _FIFTH = 5
 _CLIP = 1.25
@@ -63,7 +64,8 @@ class Logged(World):
         """Those of ``part``, ``(k, 2)``."""
         if self.part == "all":
             return self.episodes
-        return self.episodes[self.held_out == (self.part == "test")]
+        chosen: npt.NDArray[np.int64] = self.episodes[self.held_out == (self.part == "test")]
+        return chosen
 
     @property
     def full_scale(self) -> tuple[float, ...]:
@@ -154,7 +156,7 @@ def log_task(base: str, options: dict[str, str]) -> tuple[Task, dict[str, str]]:
     Raises:
         TaskError: the file cannot be read as a log, or an option has no such value.
     """
-    spelt = {key: options[key] for key in ("act", "see", "kind", "part", "steps") if key in options}
+    spelt = {key: value for key, value in options.items() if key in _OWN}
     act, see = (_columns(options, key) for key in ("act", "see"))
     part = _one_of(options, "part", _PARTS) or "test"
     kind = _one_of(options, "kind", ("choice", "number"))

@@ -6,12 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from grsn_edge.tasks import Task
+from grsn_edge.tasks import CLOSE, Task
 from grsn_edge.training.actor import greedy, mean_action
 
 __all__ = ["imitation", "student_share"]
 
-_CLOSE = 0.1  # of [-1, 1]: 5 % of an action's range
 _OWN = 0.5  # of the first phase's budget, until the student acts alone
 
 
@@ -39,7 +38,7 @@ def imitation(task: Task, values: Tensor, label: Tensor) -> tuple[Tensor, Tensor
         loss = functional.cross_entropy(values.flatten(0, 1), label.flatten())
         return loss, (chosen == label).float().mean()
     loss = functional.huber_loss(_reachable(task, values, label), label, delta=0.5)
-    return loss, ((chosen - label).abs() <= _CLOSE).all(-1).float().mean()
+    return loss, ((chosen - label).abs() <= 2.0 * CLOSE).all(-1).float().mean()
 
 
 def _reachable(task: Task, values: Tensor, label: Tensor) -> Tensor:

@@ -22,6 +22,8 @@ class Evaluation:
         env_steps: environment steps until then.
         mean, std: of the returns.
         rate: spikes per neuron and step.
+        agreement: share of steps in which it did what its teacher, or its log, would have done;
+            None without one.
     """
 
     phase: str
@@ -29,6 +31,7 @@ class Evaluation:
     mean: float
     std: float
     rate: float
+    agreement: float | None = None
 
     def config(self) -> dict[str, Any]:
         """As JSON values; ``Evaluation(**config)`` makes it again."""

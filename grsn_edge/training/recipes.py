@@ -39,6 +39,9 @@ class Recipe:
         critic_width: of the critic's two layers.
         observation: storage of the observation codes, ``int8`` or ``int16``.
         teacher: path of a frozen policy to imitate in all phases; None learns from rewards.
+        log: path of recorded steps to imitate in all phases, instead of a teacher.
+        stop_agreement: share of steps in which the student does what it is taught, in evaluation,
+            that ends the first phase early.
     """
 
     task: str
@@ -69,6 +72,8 @@ class Recipe:
     critic_width: int = 64
     observation: str = "int8"
     teacher: str | None = None
+    log: str | None = None
+    stop_agreement: float | None = None
 
     def __post_init__(self) -> None:
         sizes = (self.float_steps, self.envs, self.steps, self.epochs, self.minibatches)
@@ -80,6 +85,10 @@ class Recipe:
             raise UsageError(f"{self.envs} envs do not divide into {self.minibatches} minibatches")
         if self.spike_rate is not None and not 0.0 < self.spike_rate < 1.0:
             raise UsageError(f"a spike rate is between 0 and 1, not {self.spike_rate}")
+        if self.teacher is not None and self.log is not None:
+            raise UsageError("one learns from a teacher or from a log, not from both")
+        if self.stop_agreement is not None and not 0.0 < self.stop_agreement <= 1.0:
+            raise UsageError(f"an agreement is above 0 and at most 1, not {self.stop_agreement}")
 
     @property
     def steps_per_update(self) -> int:

@@ -17,7 +17,7 @@ from grsn_edge.training.critic import Critic
 from grsn_edge.training.evaluate import Sense
 from grsn_edge.training.head import Head
 from grsn_edge.training.recipes import Recipe
-from grsn_edge.training.teacher import Teacher
+from grsn_edge.training.teacher import TeacherLike
 
 __all__ = ["Batch", "Collector", "advantages"]
 
@@ -71,7 +71,7 @@ class Collector:
         env: BatchedEnv,
         recipe: Recipe,
         rng: np.random.Generator,
-        teacher: Teacher | None = None,
+        teacher: TeacherLike | None = None,
     ) -> None:
         self.env = env
         self.recipe = recipe

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from grsn_edge.errors import UsageError
 from grsn_edge.neurons import Plan
 from grsn_edge.policy.encoder import FloatArray
-from grsn_edge.tasks import BatchedEnv, task
+from grsn_edge.tasks import BatchedEnv, lessons, task
 from grsn_edge.training.actor import Actor, ActorLike
+from grsn_edge.training.agreement import Beside, agreement_with_log
 from grsn_edge.training.calibrate import record
 from grsn_edge.training.critic import Critic
 from grsn_edge.training.evaluate import ActorAct, play
@@ -24,7 +26,7 @@ from grsn_edge.training.progress import Evaluation
 from grsn_edge.training.quantised import QuantisedActor
 from grsn_edge.training.recipes import Recipe
 from grsn_edge.training.rollout import Collector
-from grsn_edge.training.teacher import load_teacher
+from grsn_edge.training.teacher import LogTeacher, TeacherLike, load_teacher
 
 __all__ = ["DONE", "PHASES", "Best", "Session", "Update"]
 
@@ -78,11 +80,11 @@ class Session:
         self.rng = np.random.default_rng(seed)
         self.head = Head(self.task, recipe.log_std)
         actor = Actor(recipe.network, self.rng)
-        self.critic = Critic(len(self.task.dynamics.full_scale), self.rng, recipe.critic_width)
-        self.teacher = (
-            None if recipe.teacher is None else load_teacher(recipe.teacher, self.task, recipe.envs)
-        )
-        env = BatchedEnv(self.task, recipe.envs)
+        self.lessons = lessons(self.task, recipe.log)
+        played = self.lessons or self.task
+        self.critic = Critic(len(played.dynamics.full_scale), self.rng, recipe.critic_width)
+        env = BatchedEnv(played, recipe.envs)
+        self.teacher = self._find_teacher(env)
         self.collector = Collector(env, recipe, self.rng, self.teacher)
         self.phase, self.update, self.env_steps = PHASES[0], 0, 0
         self.penalty, self.hold = 0.0, 0.0
@@ -92,6 +94,17 @@ class Session:
         self.plans: list[Plan] = []
         self.frozen: Tensors = {}
         self.act_as(actor)
+
+    def _find_teacher(self, env: BatchedEnv) -> TeacherLike | None:
+        if self.lessons is not None and self.recipe.teacher is not None:
+            raise UsageError("one learns from a teacher or from a log, not from both")
+        if self.lessons is not None:
+            return LogTeacher(env)
+        if self.recipe.teacher is not None:
+            return load_teacher(self.recipe.teacher, self.task, self.recipe.envs)
+        if self.recipe.stop_agreement is not None:
+            raise UsageError("without a teacher or a log there is nothing to agree with")
+        return None
 
     # ---- one update ----------------------------------------------------------------------------
 
@@ -136,9 +149,22 @@ class Session:
         """Greedy play of the actor as it is now."""
         episodes = self.recipe.evaluate_episodes
         act = ActorAct(self.actor, self.task, self.sense, episodes)
-        returns = play(act, self.task, episodes, seed).returns
+        if self.recipe.teacher is None:
+            returns, agreement = play(act, self.task, episodes, seed).returns, None
+        else:
+            teacher = load_teacher(self.recipe.teacher, self.task, episodes)
+            beside = Beside(act, teacher, self.task)
+            returns = play(beside, self.task, episodes, seed, beside.watch).returns
+            agreement = beside.agreement
+        if self.lessons is not None:
+            agreement = agreement_with_log(
+                self.lessons,
+                lambda held_out: ActorAct(self.actor, held_out, self.sense, episodes),
+                episodes,
+                seed,
+            )
         mean, std = float(returns.mean()), float(returns.std())
-        return Evaluation(self.phase, self.env_steps, mean, std, act.rate)
+        return Evaluation(self.phase, self.env_steps, mean, std, act.rate, agreement)
 
     def _lr(self) -> float:
         recipe = self.recipe
@@ -183,7 +209,10 @@ class Session:
         if evaluation is None or self.phase == "tune":
             return False
         stop, target = self.recipe.stop_at, self.recipe.spike_rate
+        agree = self.recipe.stop_agreement
         learned = stop is not None and evaluation.mean >= stop
+        if agree is not None and evaluation.agreement is not None:
+            learned = learned or evaluation.agreement >= agree
         return learned and (self.phase == "float" or evaluation.rate <= (target or 1.0))
 
     def _leave(self) -> None:

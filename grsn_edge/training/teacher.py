@@ -1,11 +1,11 @@
-"""Teachers: frozen policies that say, step by step, what a student should have done."""
+"""Teachers: frozen policies, or logs, that say step by step what a student should do."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,63 @@ from grsn_edge.backends import backend
 from grsn_edge.errors import TrainingError
 from grsn_edge.policy import ACTION, OBSERVATION, Policy, dumps, load
 from grsn_edge.policy.encoder import FloatArray
-from grsn_edge.tasks import Task
+from grsn_edge.tasks import BatchedEnv, ReplayWorlds, Task
 
-__all__ = ["Teacher", "load_teacher"]
+__all__ = ["LogTeacher", "Teacher", "TeacherLike", "load_teacher"]
+
+
+class TeacherLike(Protocol):
+    """Who says what should have been done in the episodes of a roll-out."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its file: a run is not gone on with by another one."""
+
+    def label(self, observation: FloatArray, keep: FloatArray) -> npt.NDArray[Any]:
+        """Advance one step; the actions: int64 ``(batch,)``, or float32 ``(batch, m)`` in [-1, 1].
+
+        Args:
+            observation: float32 ``(batch, n)``, in units.
+            keep: ``(batch, 1)``, 0 where an episode begins.
+        """
+
+    def snapshot(self) -> Mapping[str, npt.NDArray[Any]]:
+        """A copy of its states."""
+
+    def restore(self, snapshot: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go back to a :meth:`snapshot`."""
+
+
+class LogTeacher:
+    """What was done at the rows that an environment replays; its state is the environment's.
+
+    Args:
+        env: of a task whose world is a log.
+
+    Raises:
+        TrainingError: it is another world.
+    """
+
+    def __init__(self, env: BatchedEnv) -> None:
+        if not isinstance(env.worlds, ReplayWorlds):
+            raise TrainingError(f"task '{env.task.name}' replays no log")
+        self._worlds = env.worlds
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the log."""
+        return self._worlds.logged.digest
+
+    def label(self, observation: FloatArray, keep: FloatArray) -> npt.NDArray[Any]:
+        """The actions of the present rows, whatever is observed."""
+        return self._worlds.label()
+
+    def snapshot(self) -> dict[str, npt.NDArray[Any]]:
+        """Nothing."""
+        return {}
+
+    def restore(self, snapshot: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Nothing."""
 
 
 class Teacher:

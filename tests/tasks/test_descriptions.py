@@ -9,9 +9,9 @@ from tasks.simulators import skip_without_packages
 from grsn_edge.errors import TaskError
 from grsn_edge.tasks import (
     BatchedEnv,
+    asks_for,
     described,
     folder_name,
-    imported_by,
     is_playable,
     task,
     task_options,
@@ -69,9 +69,11 @@ def test_options_of_the_command_line_become_part_of_the_name() -> None:
 def test_a_file_cannot_have_a_module_imported_by_naming_it() -> None:
     name = "gym:tasks.odd_worlds:Fair-v0?delay=1"
     assert task(name).delay == 1
-    assert imported_by(name) == "tasks.odd_worlds"
+    assert asks_for(name) == "import the module 'tasks.odd_worlds'"
     assert not is_playable(name)
-    assert imported_by("gym:Acrobot-v1") is None
+    assert asks_for("gym:Acrobot-v1") is None
+    assert asks_for("log:/etc/passwd") == "read the file '/etc/passwd'"
+    assert not is_playable("log:/etc/passwd")
     assert is_playable("gym:Acrobot-v1")
 
 
