@@ -21,7 +21,7 @@ def test_a_batch_plays_what_single_environments_play(name: str) -> None:
     singles = [gymnasium.make("grsn_edge/Task-v0", task=name) for _ in range(6)]
     for i, single in enumerate(singles):
         single.reset(seed=i)
-        single.unwrapped.env.state = env.worlds.state[i : i + 1].copy()  # type: ignore[attr-defined]
+        single.unwrapped.env.worlds.state = env.worlds.state[i : i + 1].copy()  # type: ignore[attr-defined]
     alive = dict(enumerate(singles))
     for _ in range(known.max_steps):
         chosen = rng.integers(0, 4, 6)
