@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grsn_edge.cli.result import Result, columns
 from grsn_edge.errors import DeviceError, UsageError
 from grsn_edge.policy import Policy, load
+
+if TYPE_CHECKING:
+    from grsn_edge.device.boards import Board
 
 SUMMARY = "boards behind a cable, and emulated ones: what they are, run, and compute"
 EXAMPLE = "grsn-edge device run models/cartpole-p.grsn --port m4"
@@ -284,7 +287,9 @@ def _of_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, help="a .grsn file to compile in as generated C")
     parser.add_argument("--toolchain", default="auto", help="zig, gcc, or auto (default)")
     parser.add_argument("--optimise", metavar="LEVEL", default="2", help="0 to 3, or s (default 2)")
-    parser.add_argument("--out", type=Path, help="where the ELF file goes (default: BOARD.elf)")
+    parser.add_argument(
+        "--out", type=Path, help="where it goes (default BOARD.elf); .uf2: for a Pico's drive"
+    )
 
 
 def _build(args: argparse.Namespace) -> Result:
@@ -295,10 +300,21 @@ def _build(args: argparse.Namespace) -> Result:
     policy = load(args.model) if args.model else None
     elf = firmware(chosen, args.toolchain, f"-O{args.optimise}", policy)
     out = args.out or Path(f"{chosen.name}.elf")
-    out.write_bytes(elf.read_bytes())
+    out.write_bytes(_as_wanted(chosen, elf, out))
     held = asdict(sizes(elf))
     text = f"{out}: {', '.join(f'{name} {size} bytes' for name, size in held.items())}"
     return Result({"elf": str(out), **held}, f"{text}\nwiring and flashing: {chosen.page}")
+
+
+def _as_wanted(chosen: Board, elf: Path, out: Path) -> bytes:
+    """The firmware's bytes in the format that the name asks for."""
+    from grsn_edge.device.uf2 import uf2
+
+    if out.suffix.lower() != ".uf2":
+        return elf.read_bytes()
+    if chosen.uf2 is None:
+        raise UsageError(f"{chosen.name} takes no UF2 file: name an .elf, and see {chosen.page}")
+    return uf2(elf, chosen.uf2)
 
 
 def _wait_for(emulated: Any) -> None:

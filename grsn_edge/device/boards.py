@@ -44,6 +44,7 @@ class Board:
         engine: ``vm``, which takes policies over the link, or ``generated``: one compiled in.
         emulated_engine: the same in its emulators, where they lack the board's flash controller.
         silicon: whether it exists as hardware (else it is an emulator's).
+        uf2: number of the chip's family in UF2 files, or None where its loader takes none.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Board:
     engine: str
     emulated_engine: str
     silicon: bool
+    uf2: int | None
 
 
 @cache
@@ -119,6 +121,7 @@ def _read(name: str, folder: Path, entries: Mapping[str, Any]) -> Board:
         engine=entries.get("engine", "vm"),
         emulated_engine=entries.get("emulated_engine", entries.get("engine", "vm")),
         silicon=bool(entries.get("silicon", False)),
+        uf2=int(entries["uf2"], 0) if "uf2" in entries else None,
     )
 
 
