@@ -39,10 +39,19 @@ HIDDEN: Mapping[str, Mapping[str, object]] = {
     "pmsn": {},
     "pmsn-1": {"compartments": 1},
     "mf_psn": {"order": 3, "dilation": 2},
+    "grsn-pow2": {"coefficients": "pow2"},
+    "grsn-a-pow2": {"gates": "input", "inner_steps": 2, "coefficients": "pow2"},
+    "lif-pow2": {"coefficients": "pow2"},
+    "rlif-pow2": {"coefficients": "pow2"},
 }
 """Hidden cells to draw from, with their options; the part before a dash is the kind."""
 
-READOUTS: Mapping[str, Mapping[str, object]] = {"first_spike": {}, "stochastic": {}}
+READOUTS: Mapping[str, Mapping[str, object]] = {
+    "first_spike": {},
+    "stochastic": {},
+    "readout-pow2": {"coefficients": "pow2"},
+    "first_spike-pow2": {"coefficients": "pow2"},
+}
 """Read-outs to draw besides ``readout``, with their options; each above a hidden LIF layer."""
 
 _SIZES = (1, 2, 3, 5, 8, 16, 31, 32, 33, 64, 100, 128, 255, 256)
@@ -112,7 +121,7 @@ def _network(rng: np.random.Generator, first: str | None) -> tuple[Network, str]
     actions = int(rng.integers(1, 7))
     leaky = bool(rng.random() < 0.7)
     options = {"leaky": leaky} if last == "readout" else READOUTS[last]
-    cells.append(cell(last, n_in=width, size=actions, **options))
+    cells.append(cell(last.partition("-")[0], n_in=width, size=actions, **options))
     label += [] if last == "readout" else [last]
     decoder = rng.choice(np.array(["argmax", "clip", "tanh"]))
     return Network(tuple(cells), str(decoder)), "-".join([*label, f"{decoder}{actions}"])  # type: ignore[arg-type]

@@ -24,6 +24,7 @@ from grsn_edge.program import Builder, IntArray, Value
 
 __all__ = [
     "INT16_MAX",
+    "WEIGHT_BITS",
     "Array",
     "Cell",
     "Integers",
@@ -52,6 +53,8 @@ SpikeFunction = Callable[[Array], Array]
 """1 where its argument is >= 0, else 0, in the argument's dtype; surrogate gradient in training."""
 
 INT16_MAX = 2**15 - 1
+WEIGHT_BITS = (8, 6, 4)
+"""Widths of synaptic weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ class Cell(ABC):
     Args:
         n_in: number of inputs.
         size: number of outputs.
+        weight_bits: of a synaptic weight, 8, 6 or 4; weights are symmetric, ±(2^(bits - 1) - 1).
 
     Subclasses are frozen dataclasses; their further fields are options with defaults.
     """
@@ -151,10 +155,17 @@ class Cell(ABC):
 
     n_in: int
     size: int
+    weight_bits: int = 8
 
     def __post_init__(self) -> None:
+        if self.weight_bits not in WEIGHT_BITS:
+            raise UsageError(f"weights have 8, 6 or 4 bits, not {self.weight_bits}")
         if not (1 <= self.n_in <= 4096 and 1 <= self.size <= 4096):
             raise UsageError(f"{self.kind}: sizes are 1..4096, not {self.n_in} -> {self.size}")
+
+    def arrange(self, p: Params) -> IntArray | None:
+        """The order of the neurons in which their step costs least; None: any will do."""
+        return None
 
     # ---- float half --------------------------------------------------------------------------
 
@@ -191,6 +202,19 @@ class Cell(ABC):
     def spikes(self) -> bool:
         """Whether the output is spikes."""
         return False
+
+    @property
+    def weight_limit(self) -> int:
+        """Largest magnitude of a synaptic weight, in integers."""
+        return (1 << (self.weight_bits - 1)) - 1
+
+    def axes(self) -> Mapping[str, tuple[str, ...]]:
+        """What the axes of each float parameter count; empty where neurons cannot be taken out.
+
+        An axis is ``n``, the neurons; ``nn``, ``nnn``, …, so many blocks of them; ``x``, the
+        inputs; or ``-``, neither.
+        """
+        return {}
 
     # ---- from float to integers ----------------------------------------------------------------
 
@@ -234,6 +258,22 @@ def largest(weight: Array) -> npt.NDArray[np.float64]:
     """Largest magnitude in each row of a weight matrix, at least 1e-6."""
     rows = np.abs(np.asarray(weight, dtype=np.float64)).max(axis=1)
     return np.asarray(np.maximum(rows, 1e-6), dtype=np.float64)
+
+
+def reach(weight: Array, limit: int) -> npt.NDArray[np.float64]:
+    """The magnitude in each row of a matrix that the integer ``limit`` should stand for.
+
+    The largest, where a weight has 8 bits.  With fewer, larger ones may be cut off so that the
+    squared error of all is least.
+    """
+    most, rows = largest(weight), np.asarray(weight, dtype=np.float64)
+    if limit >= 127:
+        return most
+    shares = np.linspace(0.4, 1.0, 25)[::-1]
+    units = shares[:, None, None] * most[:, None] / limit
+    rounded = np.clip(np.rint(rows / units), -limit, limit) * units
+    best = np.square(rounded - rows).sum(axis=2).argmin(axis=0)
+    return np.asarray(most * shares[best], dtype=np.float64)
 
 
 def exponent_to_fill(bound: float, limit: int = INT16_MAX) -> int:

@@ -26,9 +26,8 @@ from grsn_edge.neurons.base import (
     SpikeFunction,
     States,
     exact,
-    largest,
+    reach,
 )
-from grsn_edge.neurons.membrane import WEIGHT_LIMIT
 from grsn_edge.program import Builder, IntArray, Value
 
 __all__ = ["Dense"]
@@ -43,6 +42,10 @@ class Dense(Cell):
 
     kind: ClassVar[str] = "dense"
     summary: ClassVar[str] = "int8 dense layer with ReLU (MLP baseline), no state"
+
+    def axes(self) -> Mapping[str, tuple[str, ...]]:
+        """Rows of neurons."""
+        return {"weight": ("n", "x"), "bias": ("n",)}
 
     def init(self, rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
         """He-normal weights, zero biases."""
@@ -63,11 +66,11 @@ class Dense(Cell):
 
     def plan(self, p: Params, x: Signal, record: Record) -> Plan:
         """Scales from the weights and from the largest activation of the roll-outs."""
-        unit = largest(p["weight"]) * x.scale / WEIGHT_LIMIT
+        unit = reach(p["weight"], self.weight_limit) * x.scale / self.weight_limit
         out_scale = max(float(record.out.max(initial=0.0)), 1e-6) / _ACTIVATION_MAX
         # Twice the present bound, so that weights may still move while they are fine-tuned.
-        reach = np.abs(p["weight"]).sum(axis=1) * x.magnitude * x.scale + np.abs(p["bias"])
-        bound = 2.0 * (reach / unit) + x.magnitude * self.n_in
+        sums = np.abs(p["weight"]).sum(axis=1) * x.magnitude * x.scale + np.abs(p["bias"])
+        bound = 2.0 * (sums / unit) + x.magnitude * self.n_in
         ratio = unit / out_scale
         shift = int(np.clip(np.floor(np.log2(np.min(_PRODUCT_MAX / (bound * ratio)))), 0, 24))
         if shift < 4:
@@ -84,12 +87,12 @@ class Dense(Cell):
         }
 
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
-        """Weights int8, biases in accumulator units, multipliers Q``shift``."""
+        """Weights, biases in accumulator units, multipliers Q``shift``."""
         unit = q.constant(plan["unit"], like=p["weight"])
         multiplier = plan["unit"] / plan["out_scale"] * 2.0 ** float(plan["shift"])
         weight = p["weight"] * (float(plan["input_scale"]) / unit)[:, None]
         return {
-            "dot.weight": q.round(weight, -WEIGHT_LIMIT, WEIGHT_LIMIT),
+            "dot.weight": q.round(weight, -self.weight_limit, self.weight_limit),
             "dot.bias": q.round(p["bias"] / unit, -(2**23), 2**23),
             "multiplier.value": q.round(q.constant(multiplier, like=unit), 1, 2**24),
         }

@@ -120,6 +120,7 @@ class Elm(Cell):
     def plan(self, p: Params, x: Signal, record: Record) -> Plan:
         """Scales from the weights and from the sums of the roll-outs."""
         k = 1.0 / (1.0 + np.exp(-p["leak"]))
+        limit = self.weight_limit
         fine = 7 if x.magnitude <= _ACTIVATION_MAX else 0
         s_unit = x.scale * 2.0**-fine
         m = Signal(self._memory_unit, -INT16_MAX, INT16_MAX)
@@ -134,20 +135,22 @@ class Elm(Cell):
             "hi": exact(s.hi),
             "hidden_unit": exact(hidden_unit),
             "step": exact(step),
-            **_HIDDEN.plan(p["b_h"], (p["w_m"] * k, p["w_s"]), (m, s)),
-            **_CHANGE.plan(p["b_m"], (p["w_h"],), (Signal(hidden_unit, 0, _ACTIVATION_MAX),)),
+            **_HIDDEN.plan(p["b_h"], (p["w_m"] * k, p["w_s"]), (m, s), limit),
+            **_CHANGE.plan(
+                p["b_m"], (p["w_h"],), (Signal(hidden_unit, 0, _ACTIVATION_MAX),), limit
+            ),
         }
         plan |= requantise_plan("hidden", _HIDDEN.unit(plan), hidden_unit, _ACTIVATION_MAX)
         plan |= requantise_plan("change", _CHANGE.unit(plan), step, 128)
         return plan
 
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
-        """Weights int8, leaks Q15; the memories' own leak is part of their weights."""
-        k = q.sigmoid(p["leak"])
+        """Weights, leaks Q15; the memories' own leak is part of their weights."""
+        k, limit = q.sigmoid(p["leak"]), self.weight_limit
         return {
             "leak.value": q.round(k * 2.0**15, 0, INT16_MAX),
-            **_HIDDEN.integers(p["b_h"], (p["w_m"] * k, p["w_s"]), plan, q),
-            **_CHANGE.integers(p["b_m"], (p["w_h"],), plan, q),
+            **_HIDDEN.integers(p["b_h"], (p["w_m"] * k, p["w_s"]), plan, q, limit),
+            **_CHANGE.integers(p["b_m"], (p["w_h"],), plan, q, limit),
         }
 
     def output(self, plan: Plan) -> Signal:

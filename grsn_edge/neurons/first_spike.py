@@ -11,8 +11,8 @@ The sum is the number of ticks since the spike: the earliest spike has the great
 several neurons fire in the same tick, or none does, the higher membrane decides.  A neuron that
 fired starts the next step at 0.
 
-Integers: one unit for all actions, θ a power of two; κ is Q15.  A straight line of operations has
-no early exit: every tick is paid for.
+Integers: one unit for all actions, θ a power of two; κ is Q15 or a power of two.  A straight line
+of operations has no early exit: every tick is paid for.
 
 One action and step costs one addition per neuron below that fired, per tick 1 multiplication and
 1 comparison, 2 bytes of state.
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -41,8 +42,18 @@ from grsn_edge.neurons.base import (
     SpikeFunction,
     States,
     exact,
+    reach,
 )
-from grsn_edge.neurons.membrane import BIAS_LIMIT, WEIGHT_LIMIT, numbered
+from grsn_edge.neurons.coefficients import (
+    Coefficients,
+    check_coefficients,
+    decayed,
+    keep_plan,
+    kept,
+    leak_integers,
+    leaks,
+)
+from grsn_edge.neurons.membrane import BIAS_LIMIT, numbered
 from grsn_edge.program import Builder, IntArray, Value
 
 __all__ = ["FirstSpike"]
@@ -58,6 +69,8 @@ class FirstSpike(Cell):
     Args:
         ticks: small steps in one environment step.
         theta: threshold θ.
+        coefficients: leaks in ``q15``, or powers of two, ``pow2``:
+            :mod:`grsn_edge.neurons.coefficients`.
     """
 
     kind: ClassVar[str] = "first_spike"
@@ -65,11 +78,18 @@ class FirstSpike(Cell):
 
     ticks: int = 8
     theta: float = 1.0
+    coefficients: Coefficients = "q15"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not (2 <= self.ticks <= _MOST_TICKS and self.theta > 0):
             raise UsageError(f"first_spike: 2 to {_MOST_TICKS} ticks, theta is positive")
+
+        check_coefficients(self.kind, self.coefficients)
+
+    def axes(self) -> Mapping[str, tuple[str, ...]]:
+        """Rows of actions."""
+        return {"weight": ("n", "x"), "bias": ("n",), "leak": ("n",)}
 
     # ---- float half --------------------------------------------------------------------------
 
@@ -90,7 +110,7 @@ class FirstSpike(Cell):
         self, p: Params, x: Array, state: Mapping[str, Array], spike: SpikeFunction
     ) -> tuple[Array, States]:
         """One step of the module's equations."""
-        drive, kappa = p["bias"].addmm(x, p["weight"].T), p["leak"].sigmoid()
+        drive, kappa = p["bias"].addmm(x, p["weight"].T), leaks(p["leak"], self.coefficients)
         u, fired, since = state["u"], 0.0 * drive, 0.0 * drive
         for _ in range(self.ticks):
             u = drive + kappa * (u - drive)
@@ -107,24 +127,26 @@ class FirstSpike(Cell):
         most = max(2.0 * float(np.abs(drive).max(initial=0.0)), 2.0 * self.theta)
         bits = int(np.clip(np.floor(np.log2(INT16_MAX * self.theta / most)), 9, 14))
         unit = self.theta * 2.0**-bits
-        keep = 1.0 - 1.0 / (1.0 + np.exp(-p["leak"]))
-        finest = float((np.abs(p["weight"]) * keep[:, None]).max()) * x.scale / WEIGHT_LIMIT
+        keep, shifts = keep_plan(p, self.coefficients)
+        layer = (p["weight"] * keep[:, None]).reshape(1, -1)
+        finest = float(reach(layer, self.weight_limit)[0]) * x.scale / self.weight_limit
         exponent = int(np.clip(np.ceil(np.log2(max(finest, 1e-9) / unit)), -30, 10))
         return {
             "bits": exact(bits),
             "unit": exact(unit),
             "exponent": exact(exponent),
             "input_scale": exact(x.scale),
+            **shifts,
         }
 
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
-        """Weights int8, leaks Q15."""
-        kappa = q.sigmoid(p["leak"])
-        gain = (1.0 - kappa) / (float(plan["unit"]) * 2.0 ** float(plan["exponent"]))
+        """Weights, leaks."""
+        limit = self.weight_limit
+        gain = kept(p, plan, q) / (float(plan["unit"]) * 2.0 ** float(plan["exponent"]))
         weight = p["weight"] * (gain * float(plan["input_scale"]))[:, None]
         return {
-            "leak.value": q.round(kappa * 2.0**15, 0, INT16_MAX),
-            "drive.weight": q.round(weight, -WEIGHT_LIMIT, WEIGHT_LIMIT),
+            **leak_integers(p, plan, q),
+            "drive.weight": q.round(weight, -limit, limit),
             "drive.bias": q.round(p["bias"] * gain, -BIAS_LIMIT, BIAS_LIMIT),
         }
 
@@ -146,10 +168,11 @@ class FirstSpike(Cell):
         left = b.state("u", self.size, lo=-(2**15), hi=INT16_MAX)
         drive = b.matvec(k["drive.weight"], x, k["drive.bias"], name="drive")
         charge = drive.scale_by_power_of_two(int(plan["exponent"]))
-        kappa, theta = b.const(k["leak.value"], name="leak"), b.const(1 << bits, name="theta")
+        kappa = cache(lambda: b.const(k["leak.value"], name="leak"))
+        theta = b.const(1 << bits, name="theta")
         u, fired, since = left, None, None
         for i in range(self.ticks):
-            u = ((u * kappa).shr(15) + charge).clip(-(2**15), INT16_MAX)
+            u = (decayed(b, plan, u, kappa) + charge).clip(-(2**15), INT16_MAX)
             spike = b.apply("ge", u, theta, name=numbered("spike", i))
             fired = spike if fired is None else (fired + spike).clip(0, 1)
             since = fired if since is None else since + fired

@@ -20,14 +20,16 @@ the same input, and its output is the mean of their spikes (rate coding).  Inner
 Integers: the membrane of neuron ``i`` counts in units ``s_u[i]`` chosen so that its input weights
 need no requantisation (``W x`` is added as it is, or shifted by one exponent per layer); the
 current ``c`` counts in one unit per layer; F is Q15 from a table; β and the current's multiplier
-are Q``coefficient_shift``, summed in int32 and rounded once.
+are Q``coefficient_shift``, summed in int32 and rounded once.  With powers of two for leaks, all
+``s_u[i] / (1 - β[i])`` are one power of two times the current's unit: β and the multiplier are
+shifts, and F is what is left to multiply with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -50,14 +52,23 @@ from grsn_edge.neurons.base import (
     States,
     exact,
     exponent_to_fill,
-    largest,
     membrane_range,
+    reach,
+)
+from grsn_edge.neurons.coefficients import (
+    Coefficients,
+    check_coefficients,
+    decayed,
+    keep_plan,
+    kept,
+    leak_order,
+    leak_slope,
+    leaks,
 )
 from grsn_edge.neurons.leaks import LeakInit, check_leak_init, initial_leaks
 from grsn_edge.neurons.membrane import (
     BIAS_LIMIT,
     MOST_INNER_STEPS,
-    WEIGHT_LIMIT,
     coefficient_shift,
     drive_integers,
     drive_plan,
@@ -81,6 +92,8 @@ class Grsn(Cell):
         theta: threshold θ, in the unit of the float membrane.
         beta_init: how the leaks β are drawn, ``uniform``, ``log`` or ``gamma``.
         inner_steps: neuron steps in one environment step; above 1 the output is their mean.
+        coefficients: leaks in ``q15``, or powers of two, ``pow2``:
+            :mod:`grsn_edge.neurons.coefficients`.
     """
 
     kind: ClassVar[str] = "grsn"
@@ -90,12 +103,14 @@ class Grsn(Cell):
     theta: float = 0.5
     beta_init: LeakInit = "uniform"
     inner_steps: int = 1
+    coefficients: Coefficients = "q15"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.gates not in ("spikes", "input") or not self.theta > 0:
             raise UsageError("grsn: gates is 'spikes' or 'input', theta is positive")
         check_leak_init(self.kind, self.beta_init)
+        check_coefficients(self.kind, self.coefficients)
         if not 1 <= self.inner_steps <= MOST_INNER_STEPS:
             raise UsageError(f"grsn: 1 to {MOST_INNER_STEPS} inner steps, not {self.inner_steps}")
 
@@ -112,6 +127,16 @@ class Grsn(Cell):
     def _gate_steps(self) -> int:
         """How often the gates' products are computed: the input's stay during the inner steps."""
         return self.inner_steps if self._recurrent else 1
+
+    def axes(self) -> Mapping[str, tuple[str, ...]]:
+        """Rows of F and I; columns of neurons in form B, of inputs in form A."""
+        gates = {"w_gates": ("nn", "n" if self._recurrent else "x"), "b_gates": ("nn",)}
+        drive = {"w_in": ("n", "x"), "b_in": ("n",)} if self._recurrent else {}
+        return {**gates, "leak": ("n",), **drive}
+
+    def arrange(self, p: Params) -> IntArray | None:
+        """By leak, where leaks are shifts."""
+        return leak_order(p, self.coefficients)
 
     # ---- float half --------------------------------------------------------------------------
 
@@ -154,7 +179,7 @@ class Grsn(Cell):
         candidate = gates[:, self.size :].relu()
         c = candidate + forget * (state["c"] - candidate)
         current = p["b_in"].addmm(x, p["w_in"].T) + c if self._recurrent else c
-        u = current + p["leak"].sigmoid() * (state["u"] - current)
+        u = current + leaks(p["leak"], self.coefficients) * (state["u"] - current)
         o = spike(u - self.theta)
         after = {"u": u - self.theta * o.detach(), "c": c}
         if self._recurrent:
@@ -176,7 +201,7 @@ class Grsn(Cell):
         x, before, keep = tape.x, tape.before, tape.keep
         gates = before["o"] @ p["w_gates"].T + p["b_gates"]
         forget, candidate = gates[..., :H].sigmoid(), gates[..., H:].relu()
-        beta = p["leak"].sigmoid()
+        beta = leaks(p["leak"], self.coefficients)
         current = x @ p["w_in"].T + p["b_in"] + tape.after["c"]
         spike_slope = surrogate(current + beta * (before["u"] - current) - self.theta)
         slopes = (
@@ -195,7 +220,7 @@ class Grsn(Cell):
             do = (grad_gates[t] @ p["w_gates"]) * keep[t]
         flat_gates, flat_o = grad_gates.flatten(0, 1), before["o"].flatten(0, 1)
         flat_drive = (grad_u * (1.0 - beta)).flatten(0, 1)
-        leak = (grad_u * (before["u"] - current)).sum((0, 1)) * beta * (1.0 - beta)
+        leak = (grad_u * (before["u"] - current)).sum((0, 1)) * leak_slope(p["leak"])
         params = {
             "w_gates": flat_gates.T @ flat_o,
             "b_gates": flat_gates.sum(0),
@@ -210,17 +235,17 @@ class Grsn(Cell):
 
     def plan(self, p: Params, x: Signal, record: Record) -> Plan:
         """Scales from the weights and from the largest membrane of the roll-outs."""
-        H = self.size
+        H, limit = self.size, self.weight_limit
         gate_input = Signal.spikes() if self._recurrent else x
-        forget_unit = float(largest(p["w_gates"][:H]).max()) * gate_input.scale / WEIGHT_LIMIT
-        reach = _GATE_REACH / (128.0 * forget_unit)
-        forget_shift = int(np.clip(np.ceil(np.log2(reach)), 0, 30))
-        candidate_unit = float(largest(p["w_gates"][H:]).max()) * gate_input.scale / WEIGHT_LIMIT
+        forget_unit = _layer_reach(p["w_gates"][:H], limit) * gate_input.scale / limit
+        spanned = _GATE_REACH / (128.0 * forget_unit)
+        forget_shift = int(np.clip(np.ceil(np.log2(spanned)), 0, 30))
+        candidate_unit = _layer_reach(p["w_gates"][H:], limit) * gate_input.scale / limit
         most = _row_bound(p["w_gates"][H:], p["b_gates"][H:], candidate_unit, gate_input)
         candidate_exponent = exponent_to_fill(most)
         fired = (record.out > 0) * self.theta
         reached = membrane_range(self.theta, record.after["u"], record.after["u"] + fired)
-        plan = {
+        plan: Plan = {
             "forget_unit": exact(forget_unit),
             "forget_shift": exact(forget_shift),
             "candidate_unit": exact(candidate_unit),
@@ -230,21 +255,41 @@ class Grsn(Cell):
             "input_scale": exact(x.scale),
             "gate_scale": exact(gate_input.scale),
         }
-        keep = 1.0 - 1.0 / (1.0 + np.exp(-p["leak"]))
+        keep, shifts = keep_plan(p, self.coefficients)
+        if shifts:
+            return plan | shifts | self._shifted_units(p, plan, keep, x)
         if self._recurrent:
-            plan |= drive_plan(p["w_in"], keep, x, reached)
+            plan |= drive_plan(p["w_in"], keep, x, reached, limit)
         gain = keep * plan["c_unit"] / plan["u_unit"]
         plan["coefficient_shift"] = exact(coefficient_shift(gain))
         return plan
 
+    def _shifted_units(
+        self, p: Params, plan: Plan, keep: npt.NDArray[np.float64], x: Signal
+    ) -> Plan:
+        """Membrane units in which ``(1 - β) c`` is ``c · 2^gain_exponent`` for every neuron."""
+        c_unit = float(plan["c_unit"])
+        common = float((plan["u_unit"] / keep).max()) / c_unit
+        common = 2.0 ** np.ceil(np.log2(common))
+        found = {}
+        if self._recurrent:
+            reached = keep * common * c_unit * INT16_MAX
+            found = drive_plan(p["w_in"], keep, x, reached, self.weight_limit)
+            more = float((found["u_unit"] / keep).max()) / (common * c_unit)
+            common *= 2.0 ** np.ceil(np.log2(more) - 1e-9)
+        return found | {
+            "u_unit": keep * common * c_unit,
+            "gain_exponent": exact(-np.rint(np.log2(common))),
+        }
+
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
-        """Weights int8, coefficients Q``coefficient_shift``, thresholds in membrane units."""
-        H, shift = self.size, int(plan["coefficient_shift"])
-        beta = q.sigmoid(p["leak"])
+        """Weights, coefficients Q``coefficient_shift``, thresholds in membrane units."""
+        H = self.size
+        keep = kept(p, plan, q)
         f_unit, i_unit = float(plan["forget_unit"]), float(plan["candidate_unit"])
         g_scale = float(plan["gate_scale"])
         w, bias = p["w_gates"], p["b_gates"]
-        limit = WEIGHT_LIMIT
+        limit = self.weight_limit
         gates = {
             "forget.weight": q.round(w[:H] * (g_scale / f_unit), -limit, limit),
             "forget.bias": q.round(bias[:H] / f_unit, -BIAS_LIMIT, BIAS_LIMIT),
@@ -256,15 +301,15 @@ class Grsn(Cell):
             for i in range(self._gate_steps)
             for (name, constant), value in ((key.split("."), v) for key, v in gates.items())
         }
-        k |= {
-            "leak.value": q.round(beta * 2.0**shift, 0, min(1 << shift, INT16_MAX)),
-        }
-        unit = q.constant(plan["u_unit"], like=beta)
-        gain = (1.0 - beta) * float(plan["c_unit"]) / unit
-        k["gain.value"] = q.round(gain * 2.0**shift, 0, INT16_MAX)
+        unit = q.constant(plan["u_unit"], like=keep)
+        if "coefficient_shift" in plan:
+            one = 1 << int(plan["coefficient_shift"])
+            k["leak.value"] = q.round((1.0 - keep) * float(one), 0, min(one, INT16_MAX))
+            gain = keep * float(plan["c_unit"]) / unit
+            k["gain.value"] = q.round(gain * float(one), 0, INT16_MAX)
         k["theta.value"] = q.round(self.theta / unit, 1, INT16_MAX)
         if self._recurrent:
-            k |= drive_integers(p["w_in"], p["b_in"], 1.0 - beta, plan, q)
+            k |= drive_integers(p["w_in"], p["b_in"], keep, plan, q, limit)
         return k
 
     def output(self, plan: Plan) -> Signal:
@@ -291,8 +336,7 @@ class Grsn(Cell):
         for i in range(self.inner_steps):
             F, I = gated(i if self._recurrent else 0)  # noqa: E741
             current = I + (F * (current - I)).shr(15)
-            beta, gain = constant("leak"), constant("gain")
-            charged = (rest * beta + current * gain).shr(int(plan["coefficient_shift"]))
+            charged = self._charged(b, plan, rest, current, constant)
             if self._recurrent:
                 charged = charged + drive().scale_by_power_of_two(int(plan["drive_exponent"]))
             u_now = charged.clip(-(2**15), INT16_MAX)
@@ -306,6 +350,21 @@ class Grsn(Cell):
             b.next(fired, o)
         return count
 
+    def _charged(
+        self,
+        b: Builder,
+        plan: Plan,
+        rest: Value,
+        current: Value,
+        constant: Callable[[str], Value],
+    ) -> Value:
+        """``β û + (1 - β) c``."""
+        if "leak_shift" in plan:
+            left = decayed(b, plan, rest, partial(constant, "leak"))
+            return left + current.scale_by_power_of_two(int(plan["gain_exponent"]))
+        beta, gain = constant("leak"), constant("gain")
+        return (rest * beta + current * gain).shr(int(plan["coefficient_shift"]))
+
     def _gates(
         self, b: Builder, k: Mapping[str, IntArray], plan: Plan, gate_input: Value, i: int
     ) -> tuple[Value, Value]:
@@ -318,6 +377,11 @@ class Grsn(Cell):
         candidate = b.matvec(k[f"{name}.weight"], gate_input, k[f"{name}.bias"], name=name)
         exponent = int(plan["candidate_exponent"])
         return F, candidate.scale_by_power_of_two(exponent).clip(0, INT16_MAX)
+
+
+def _layer_reach(weight: Array, limit: int) -> float:
+    """As :func:`reach`, one for all rows."""
+    return float(reach(np.asarray(weight).reshape(1, -1), limit)[0])
 
 
 def _sigmoid_table(plan: Plan) -> IntArray:

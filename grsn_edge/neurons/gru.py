@@ -60,6 +60,10 @@ class Gru(Cell):
     kind: ClassVar[str] = "gru"
     summary: ClassVar[str] = "int8 gated recurrent unit (baseline)"
 
+    def axes(self) -> Mapping[str, tuple[str, ...]]:
+        """Rows of r, z and n."""
+        return {"w_x": ("nnn", "x"), "w_h": ("nnn", "n"), "bias": ("nnn",), "bias_h": ("n",)}
+
     # ---- float half --------------------------------------------------------------------------
 
     def init(self, rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
@@ -134,15 +138,15 @@ class Gru(Cell):
         H, w_x, w_h, bias = self.size, p["w_x"], p["w_h"], p["bias"]
         from_x, from_h = record.x @ w_x.T + bias, record.before["h"] @ w_h.T
         gates, new_h = from_x[:, : 2 * H] + from_h[:, : 2 * H], from_h[:, 2 * H :] + p["bias_h"]
-        gate_step = span(gates, 8.0) / 128
+        gate_step, limit = span(gates, 8.0) / 128, self.weight_limit
         parts = np.stack([from_x[:, 2 * H :], new_h])
         new_step = span(np.concatenate([parts, parts.sum(axis=0, keepdims=True)]), 8.0) / 128
         plan = {
             "gate_step": exact(gate_step),
             "new_step": exact(new_step),
-            **_GATES.plan(bias[: 2 * H], (w_h[: 2 * H], w_x[: 2 * H]), (_OUT, x)),
-            **_NEW_H.plan(p["bias_h"], (w_h[2 * H :],), (_OUT,)),
-            **_NEW_X.plan(bias[2 * H :], (w_x[2 * H :],), (x,)),
+            **_GATES.plan(bias[: 2 * H], (w_h[: 2 * H], w_x[: 2 * H]), (_OUT, x), limit),
+            **_NEW_H.plan(p["bias_h"], (w_h[2 * H :],), (_OUT,), limit),
+            **_NEW_X.plan(bias[2 * H :], (w_x[2 * H :],), (x,), limit),
         }
         fine = new_step / _FINE
         plan |= requantise_plan("gates", _GATES.unit(plan), gate_step, 128)
@@ -151,12 +155,13 @@ class Gru(Cell):
         return plan
 
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
-        """Weights int8, biases in the units of their rows."""
+        """Weights, biases in the units of their rows."""
         H, w_x, w_h, bias = self.size, p["w_x"], p["w_h"], p["bias"]
+        limit = self.weight_limit
         return {
-            **_GATES.integers(bias[: 2 * H], (w_h[: 2 * H], w_x[: 2 * H]), plan, q),
-            **_NEW_H.integers(p["bias_h"], (w_h[2 * H :],), plan, q),
-            **_NEW_X.integers(bias[2 * H :], (w_x[2 * H :],), plan, q),
+            **_GATES.integers(bias[: 2 * H], (w_h[: 2 * H], w_x[: 2 * H]), plan, q, limit),
+            **_NEW_H.integers(p["bias_h"], (w_h[2 * H :],), plan, q, limit),
+            **_NEW_X.integers(bias[2 * H :], (w_x[2 * H :],), plan, q, limit),
         }
 
     def output(self, plan: Plan) -> Signal:

@@ -11,7 +11,7 @@ comparison without it, the neuron takes that many steps on the same input, and i
 mean of their spikes (rate coding).
 
 Integers: as in :mod:`grsn_edge.neurons.grsn`: the membrane's unit is the one in which ``W x`` needs
-no requantisation; β is Q15.  Inner steps are unrolled; their spikes are counted.
+no requantisation; β is Q15 or a power of two.  Inner steps are unrolled; their spikes are counted.
 
 One neuron and step costs ``n_in`` multiply-accumulates (additions where the input is spikes), and
 per inner step 1 multiplication, 2 bytes of state.
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -41,6 +41,16 @@ from grsn_edge.neurons.base import (
     SpikeFunction,
     States,
     membrane_range,
+)
+from grsn_edge.neurons.coefficients import (
+    Coefficients,
+    check_coefficients,
+    decayed,
+    keep_plan,
+    kept,
+    leak_integers,
+    leak_order,
+    leaks,
 )
 from grsn_edge.neurons.leaks import LeakInit, check_leak_init, initial_leaks
 from grsn_edge.neurons.membrane import (
@@ -65,6 +75,8 @@ class Lif(Cell):
         theta: threshold θ, in the unit of the float membrane.
         beta_init: how the leaks β are drawn, ``uniform``, ``log`` or ``gamma``.
         inner_steps: neuron steps in one environment step; above 1 the output is their mean.
+        coefficients: leaks in ``q15``, or powers of two, ``pow2``:
+            :mod:`grsn_edge.neurons.coefficients`.
     """
 
     kind: ClassVar[str] = "lif"
@@ -74,12 +86,14 @@ class Lif(Cell):
     theta: float = 0.5
     beta_init: LeakInit = "uniform"
     inner_steps: int = 1
+    coefficients: Coefficients = "q15"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.reset not in ("soft", "hard") or not self.theta > 0:
             raise UsageError("lif: reset is 'soft' or 'hard', theta is positive")
         check_leak_init(self.kind, self.beta_init)
+        check_coefficients(self.kind, self.coefficients)
         if not 1 <= self.inner_steps <= MOST_INNER_STEPS:
             raise UsageError(f"lif: 1 to {MOST_INNER_STEPS} inner steps, not {self.inner_steps}")
 
@@ -87,6 +101,14 @@ class Lif(Cell):
     def spikes(self) -> bool:
         """Always: the output is ``o``, or the mean of several."""
         return True
+
+    def axes(self) -> Mapping[str, tuple[str, ...]]:
+        """Rows of neurons."""
+        return {"w_in": ("n", "x"), "b_in": ("n",), "leak": ("n",)}
+
+    def arrange(self, p: Params) -> IntArray | None:
+        """By leak, where leaks are shifts."""
+        return leak_order(p, self.coefficients)
 
     def init(self, rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
         """Normal weights; leaks as ``beta_init`` says."""
@@ -106,7 +128,7 @@ class Lif(Cell):
     ) -> tuple[Array, States]:
         """One step of the module's equations."""
         drive = p["b_in"].addmm(x, p["w_in"].T)
-        beta, rest, spikes = p["leak"].sigmoid(), state["u"], []
+        beta, rest, spikes = leaks(p["leak"], self.coefficients), state["u"], []
         for _ in range(self.inner_steps):
             u = drive + beta * (rest - drive)
             o = spike(u - self.theta)
@@ -117,19 +139,19 @@ class Lif(Cell):
 
     def plan(self, p: Params, x: Signal, record: Record) -> Plan:
         """Scales from the weights and from the largest membrane of the roll-outs."""
-        keep = 1.0 - 1.0 / (1.0 + np.exp(-p["leak"]))
+        keep, shifts = keep_plan(p, self.coefficients)
         u = record.after["u"]
         reached = membrane_range(self.theta, u, u + (record.out > 0) * self.theta)
-        return drive_plan(p["w_in"], keep, x, reached)
+        return shifts | drive_plan(p["w_in"], keep, x, reached, self.weight_limit)
 
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
-        """Weights int8, leaks Q15, thresholds in membrane units."""
-        beta = q.sigmoid(p["leak"])
-        unit = q.constant(plan["u_unit"], like=beta)
+        """Weights, leaks, thresholds in membrane units."""
+        keep = kept(p, plan, q)
+        unit = q.constant(plan["u_unit"], like=keep)
         return {
-            "leak.value": q.round(beta * 2.0**15, 0, INT16_MAX),
+            **leak_integers(p, plan, q),
             "theta.value": q.round(self.theta / unit, 1, INT16_MAX),
-            **drive_integers(p["w_in"], p["b_in"], 1.0 - beta, plan, q),
+            **drive_integers(p["w_in"], p["b_in"], keep, plan, q, self.weight_limit),
         }
 
     def output(self, plan: Plan) -> Signal:
@@ -149,7 +171,8 @@ class Lif(Cell):
         constant = cache(lambda name: b.const(k[f"{name}.value"], name=name))
         rest, count = u, None
         for i in range(self.inner_steps):
-            u_now = ((rest * constant("leak")).shr(15) + charge).clip(-(2**15), INT16_MAX)
+            left = decayed(b, plan, rest, partial(constant, "leak"))
+            u_now = (left + charge).clip(-(2**15), INT16_MAX)
             o = b.apply("ge", u_now, constant("theta"), name=numbered("spike", i))
             rest = u_now - constant("theta") * o if self.reset == "soft" else u_now * (1 - o)
             count = o if count is None else count + o

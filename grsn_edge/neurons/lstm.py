@@ -57,6 +57,10 @@ class Lstm(Cell):
     kind: ClassVar[str] = "lstm"
     summary: ClassVar[str] = "int8 long short-term memory (baseline)"
 
+    def axes(self) -> Mapping[str, tuple[str, ...]]:
+        """Rows of i, f, o and g."""
+        return {"w_x": ("nnnn", "x"), "w_h": ("nnnn", "n"), "bias": ("nnnn",)}
+
     # ---- float half --------------------------------------------------------------------------
 
     def init(self, rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
@@ -130,7 +134,7 @@ class Lstm(Cell):
         reach = span(record.after["c"], 256.0)
         c_step = min(reach, 4.0) / 128
         c_shift = int(np.floor(np.log2(INT16_MAX * c_step / reach)))
-        plan = _ROWS.plan(p["bias"], (p["w_h"], p["w_x"]), (_OUT, x))
+        plan = _ROWS.plan(p["bias"], (p["w_h"], p["w_x"]), (_OUT, x), self.weight_limit)
         steps = np.repeat([gate_step, new_step], [3 * H, H])
         return {
             "gate_step": exact(gate_step),
@@ -142,8 +146,8 @@ class Lstm(Cell):
         }
 
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
-        """Weights int8, biases in the units of their rows."""
-        return _ROWS.integers(p["bias"], (p["w_h"], p["w_x"]), plan, q)
+        """Weights, biases in the units of their rows."""
+        return _ROWS.integers(p["bias"], (p["w_h"], p["w_x"]), plan, q, self.weight_limit)
 
     def output(self, plan: Plan) -> Signal:
         """h, int8."""

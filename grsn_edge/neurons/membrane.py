@@ -16,7 +16,7 @@ from grsn_edge.neurons.base import (
     Quantiser,
     Signal,
     exact,
-    largest,
+    reach,
 )
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 WEIGHT_LIMIT = 127
-"""Weights are symmetric int8."""
+"""Of weights of 8 bits, which are symmetric."""
 BIAS_LIMIT = 2**23
 """Largest bias in accumulator units; far above any useful one, far below int32."""
 MOST_INNER_STEPS = 16
@@ -46,15 +46,16 @@ def drive_plan(
     keep: npt.NDArray[np.float64],
     x: Signal,
     reached: npt.NDArray[np.float64],
+    limit: int = WEIGHT_LIMIT,
 ) -> Plan:
     """Units of a membrane that takes ``keep · (weight @ x)`` without requantisation.
 
     The unit of neuron ``i`` is the larger of what its range needs in int16 (``reached``, real,
-    ``(size,)``) and what its largest weight needs in int8.  ``drive_exponent`` moves all drives
-    of the layer by one power of two, where int8 products are far from the membrane's scale.
+    ``(size,)``) and what its largest weight needs in ±``limit``.  ``drive_exponent`` moves all
+    drives of the layer by one power of two, where the products are far from the membrane's scale.
     """
     needed = reached / INT16_MAX
-    finest = keep * largest(weight) * x.scale / WEIGHT_LIMIT
+    finest = keep * reach(weight, limit) * x.scale / limit
     exponent = int(np.clip(np.floor(np.median(np.log2(finest / needed))), -30, 10))
     exponent = 0 if _FINE_ENOUGH <= exponent <= 0 else exponent
     return {
@@ -64,13 +65,20 @@ def drive_plan(
     }
 
 
-def drive_integers(weight: Array, bias: Array, keep: Array, plan: Plan, q: Quantiser) -> Integers:
-    """``drive.weight`` int8 and ``drive.bias``, in membrane units times 2^-``drive_exponent``."""
+def drive_integers(
+    weight: Array,
+    bias: Array,
+    keep: Array,
+    plan: Plan,
+    q: Quantiser,
+    limit: int = WEIGHT_LIMIT,
+) -> Integers:
+    """``drive.weight`` in ±``limit``, ``drive.bias``: in 2^``drive_exponent`` membrane units."""
     unit = q.constant(plan["u_unit"] * 2.0 ** float(plan["drive_exponent"]), like=keep)
     scale = keep / unit
     w = weight * (scale * float(plan["input_scale"]))[:, None]
     return {
-        "drive.weight": q.round(w, -WEIGHT_LIMIT, WEIGHT_LIMIT),
+        "drive.weight": q.round(w, -limit, limit),
         "drive.bias": q.round(bias * scale, -BIAS_LIMIT, BIAS_LIMIT),
     }
 

@@ -80,6 +80,10 @@ class MfPsn(Cell):
         """Elements of the delay line."""
         return (self.order - 1) * self.dilation * self.size
 
+    def axes(self) -> Mapping[str, tuple[str, ...]]:
+        """All parameters are per neuron."""
+        return {"w_in": ("n", "x"), "b_in": ("n",), "taps": ("-", "n"), "theta": ("n",)}
+
     def _places(self) -> list[slice]:
         """Where each tap finds its currents in the line with the newest ones appended."""
         starts = (i * self.dilation * self.size for i in range(self.order))
@@ -116,19 +120,19 @@ class MfPsn(Cell):
     def plan(self, p: Params, x: Signal, record: Record) -> Plan:
         """Scales from the weights and from the largest current of the roll-outs."""
         currents = record.x @ p["w_in"].T + p["b_in"]
-        return drive_plan(p["w_in"], np.ones(self.size), x, membrane_range(1e-3, currents))
+        reached = membrane_range(1e-3, currents)
+        return drive_plan(p["w_in"], np.ones(self.size), x, reached, self.weight_limit)
 
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
-        """Weights int8, taps ±2^n, thresholds in units of the smallest tap."""
+        """Weights, taps ±2^n, thresholds in units of the smallest tap."""
         unit = q.constant(plan["u_unit"], like=p["theta"])
+        ones = q.constant(np.ones(self.size), like=unit)
         taps = q.power_of_two(p["taps"], _LEAST, _MOST) * 2.0**-_LEAST
         most = 2 ** (_MOST - _LEAST)
         return {
             **{f"tap{i}.value": q.round(taps[i], -most, most) for i in range(self.order)},
             "theta.value": q.round(p["theta"] / (unit * 2.0**_LEAST), -(2**30), 2**30),
-            **drive_integers(
-                p["w_in"], p["b_in"], q.constant(np.ones(self.size), like=unit), plan, q
-            ),
+            **drive_integers(p["w_in"], p["b_in"], ones, plan, q, self.weight_limit),
         }
 
     def output(self, plan: Plan) -> Signal:

@@ -197,7 +197,8 @@ class Pmsn(Cell):
         exponent = int(np.clip(np.ceil(np.log2(max(reached, 1e-6) / 2.0)), -6, 10))
         unit = 2.0**exponent / _ONE
         currents = record.x @ p["w_in"].T + p["b_in"]
-        drive = drive_plan(p["w_in"], np.ones(self.size), x, membrane_range(1e-3, currents))
+        limit = self.weight_limit
+        drive = drive_plan(p["w_in"], np.ones(self.size), x, membrane_range(1e-3, currents), limit)
         gain = np.abs([b_re, b_im]).max(axis=(0, 1)) * drive["u_unit"] / unit
         direct = np.abs(p["direct"]) * drive["u_unit"] * _ONE
         return {
@@ -208,21 +209,20 @@ class Pmsn(Cell):
         }
 
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
-        """Weights int8, turns and gains Q``shift``, the direct way Q``direct_shift``."""
+        """Weights, turns and gains Q``shift``, the direct way Q``direct_shift``."""
         a_re, a_im, b_re, b_im = _discrete(p, q)
         one, direct_one = 2.0 ** float(plan["shift"]), 2.0 ** float(plan["direct_shift"])
         current = q.constant(plan["u_unit"], like=p["direct"])
         gain = current * (one * _ONE * 2.0 ** -float(plan["exponent"]))
         direct = p["direct"] * current * (_ONE * direct_one)
+        ones = q.constant(np.ones(self.size), like=gain)
         return {
             "a_re.value": q.round((a_re * one).reshape(-1), -int(one), int(one)),
             "a_im.value": q.round((a_im * one).reshape(-1), -int(one), int(one)),
             "b_re.value": q.round((b_re * gain).reshape(-1), -INT16_MAX, INT16_MAX),
             "b_im.value": q.round((b_im * gain).reshape(-1), -INT16_MAX, INT16_MAX),
             "direct.value": q.round(direct, -INT16_MAX, INT16_MAX),
-            **drive_integers(
-                p["w_in"], p["b_in"], q.constant(np.ones(self.size), like=gain), plan, q
-            ),
+            **drive_integers(p["w_in"], p["b_in"], ones, plan, q, self.weight_limit),
         }
 
     def output(self, plan: Plan) -> Signal:

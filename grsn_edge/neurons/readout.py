@@ -3,8 +3,8 @@ r"""Read-out: a leaky integrator per action, fed by the layer below.
 ``v = κ v' + (1 - κ)(W x + b)``, one learnable κ per action; without ``leaky``, ``v = W x + b``.
 Fed by spikes, the product is again an addition of weight columns.
 
-Integers: all actions count in one unit, so that they compare; κ is Q15; the weights, already
-times ``1 - κ``, are int8 times one power of two.
+Integers: all actions count in one unit, so that they compare; κ is Q15 or a power of
+two; the weights, already times ``1 - κ``, are integers times one power of two.
 """
 
 from __future__ import annotations
@@ -31,8 +31,19 @@ from grsn_edge.neurons.base import (
     SpikeFunction,
     States,
     exact,
+    reach,
 )
-from grsn_edge.neurons.membrane import BIAS_LIMIT, WEIGHT_LIMIT
+from grsn_edge.neurons.coefficients import (
+    Coefficients,
+    check_coefficients,
+    decayed,
+    keep_plan,
+    kept,
+    leak_integers,
+    leak_slope,
+    leaks,
+)
+from grsn_edge.neurons.membrane import BIAS_LIMIT
 from grsn_edge.program import Builder, IntArray, Value
 
 __all__ = ["Readout"]
@@ -44,12 +55,24 @@ class Readout(Cell):
 
     Args:
         leaky: whether values are integrated over time; False reads the layer directly.
+        coefficients: leaks in ``q15``, or powers of two, ``pow2``:
+            :mod:`grsn_edge.neurons.coefficients`.
     """
 
     kind: ClassVar[str] = "readout"
     summary: ClassVar[str] = "leaky-integrator read-out, one value per action"
 
     leaky: bool = True
+    coefficients: Coefficients = "q15"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_coefficients(self.kind, self.coefficients)
+
+    def axes(self) -> Mapping[str, tuple[str, ...]]:
+        """Rows of actions."""
+        found = {"weight": ("n", "x"), "bias": ("n",)}
+        return found | ({"leak": ("n",)} if self.leaky else {})
 
     def init(self, rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
         """Small weights, so that the first policy is near uniform; κ = 0.27."""
@@ -71,7 +94,7 @@ class Readout(Cell):
         drive = p["bias"].addmm(x, p["weight"].T)
         if not self.leaky:
             return drive, {}
-        v = drive + p["leak"].sigmoid() * (state["v"] - drive)
+        v = drive + leaks(p["leak"], self.coefficients) * (state["v"] - drive)
         return v, {"v": v}
 
     def scan_backward(
@@ -86,12 +109,12 @@ class Readout(Cell):
         x, grad_v = tape.x, grad_out.clone()
         grad_drive, params, state = grad_v, {}, {}
         if self.leaky:
-            kappa, after = p["leak"].sigmoid(), grad_final["v"]
+            kappa, after = leaks(p["leak"], self.coefficients), grad_final["v"]
             for t in range(x.shape[0] - 1, -1, -1):
                 grad_v[t] += after
                 after = grad_v[t] * kappa * tape.keep[t]
             drive = x @ p["weight"].T + p["bias"]
-            slope = kappa * (1.0 - kappa)
+            slope = leak_slope(p["leak"])
             params["leak"] = (grad_v * (tape.before["v"] - drive)).sum((0, 1)) * slope
             grad_drive, state["v"] = grad_v * (1.0 - kappa), after
         flat = grad_drive.flatten(0, 1)
@@ -100,8 +123,9 @@ class Readout(Cell):
 
     def plan(self, p: Params, x: Signal, record: Record) -> Plan:
         """One unit for all actions, from the largest weight and the largest recorded value."""
-        keep = 1.0 - 1.0 / (1.0 + np.exp(-p["leak"])) if self.leaky else np.ones(self.size)
-        finest = float((np.abs(p["weight"]) * keep[:, None]).max()) * x.scale / WEIGHT_LIMIT
+        keep, shifts = keep_plan(p, self.coefficients) if self.leaky else (np.ones(self.size), {})
+        layer = (p["weight"] * keep[:, None]).reshape(1, -1)
+        finest = float(reach(layer, self.weight_limit)[0]) * x.scale / self.weight_limit
         needed = max(2.0 * float(np.abs(record.out).max(initial=0.0)), 1.0) / INT16_MAX
         exponent = int(np.clip(np.floor(np.log2(max(finest, 1e-9) / needed)), -30, 10))
         unit = max(needed, finest * 2.0**-exponent)
@@ -109,18 +133,19 @@ class Readout(Cell):
             "exponent": exact(exponent),
             "unit": exact(unit),
             "input_scale": exact(x.scale),
+            **shifts,
         }
 
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
-        """Weights int8, leaks Q15."""
+        """Weights, leaks."""
         unit = float(plan["unit"]) * 2.0 ** float(plan["exponent"])
         scale, weight, bias = float(plan["input_scale"]) / unit, p["weight"], p["bias"]
-        k = {}
+        k: Integers = {}
         if self.leaky:
-            kappa = q.sigmoid(p["leak"])
-            weight, bias = weight * (1.0 - kappa)[:, None], bias * (1.0 - kappa)
-            k["leak.value"] = q.round(kappa * 2.0**15, 0, INT16_MAX)
-        k["drive.weight"] = q.round(weight * scale, -WEIGHT_LIMIT, WEIGHT_LIMIT)
+            keep = kept(p, plan, q)
+            weight, bias = weight * keep[:, None], bias * keep
+            k |= leak_integers(p, plan, q)
+        k["drive.weight"] = q.round(weight * scale, -self.weight_limit, self.weight_limit)
         k["drive.bias"] = q.round(bias / unit, -BIAS_LIMIT, BIAS_LIMIT)
         return k
 
@@ -129,13 +154,13 @@ class Readout(Cell):
         return Signal(float(plan["unit"]), -(2**15), INT16_MAX)
 
     def step(self, b: Builder, k: Mapping[str, IntArray], plan: Plan, x: Value) -> Value:
-        """``v = clip(shr(κ v', 15) + drive)``."""
+        """``v = clip(κ v' + drive)``."""
         drive = b.matvec(k["drive.weight"], x, k["drive.bias"], name="drive")
         value = drive.scale_by_power_of_two(int(plan["exponent"]))
         if not self.leaky:
             return value.clip(-(2**15), INT16_MAX)
         v = b.state("v", self.size, lo=-(2**15), hi=INT16_MAX)
-        kept = (v * b.const(k["leak.value"], name="leak")).shr(15)
-        v_now = (kept + value).clip(-(2**15), INT16_MAX)
+        left = decayed(b, plan, v, lambda: b.const(k["leak.value"], name="leak"))
+        v_now = (left + value).clip(-(2**15), INT16_MAX)
         b.next(v, v_now)
         return v_now

@@ -42,11 +42,22 @@ from grsn_edge.neurons.base import (
     SpikeFunction,
     States,
     exact,
-    largest,
     membrane_range,
+    reach,
+)
+from grsn_edge.neurons.coefficients import (
+    Coefficients,
+    check_coefficients,
+    decayed,
+    keep_plan,
+    kept,
+    leak_integers,
+    leak_order,
+    leak_slope,
+    leaks,
 )
 from grsn_edge.neurons.leaks import LeakInit, check_leak_init, initial_leaks
-from grsn_edge.neurons.membrane import WEIGHT_LIMIT, drive_integers, drive_plan
+from grsn_edge.neurons.membrane import drive_integers, drive_plan
 from grsn_edge.program import Builder, IntArray, Value
 
 __all__ = ["Rlif"]
@@ -59,6 +70,8 @@ class Rlif(Cell):
     Args:
         theta: threshold θ, in the unit of the float membrane.
         beta_init: how the leaks β are drawn, ``uniform``, ``log`` or ``gamma``.
+        coefficients: leaks in ``q15``, or powers of two, ``pow2``:
+            :mod:`grsn_edge.neurons.coefficients`.
     """
 
     kind: ClassVar[str] = "rlif"
@@ -66,17 +79,27 @@ class Rlif(Cell):
 
     theta: float = 0.5
     beta_init: LeakInit = "uniform"
+    coefficients: Coefficients = "q15"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.theta > 0:
             raise UsageError("rlif: theta is positive")
         check_leak_init(self.kind, self.beta_init)
+        check_coefficients(self.kind, self.coefficients)
 
     @property
     def spikes(self) -> bool:
         """Always: the output is ``o``."""
         return True
+
+    def axes(self) -> Mapping[str, tuple[str, ...]]:
+        """Rows of neurons; columns, too, of what they tell each other."""
+        return {"w_in": ("n", "x"), "b_in": ("n",), "w_rec": ("n", "n"), "leak": ("n",)}
+
+    def arrange(self, p: Params) -> IntArray | None:
+        """By leak, where leaks are shifts."""
+        return leak_order(p, self.coefficients)
 
     # ---- float half --------------------------------------------------------------------------
 
@@ -99,7 +122,7 @@ class Rlif(Cell):
     ) -> tuple[Array, States]:
         """One step of the module's equations."""
         drive = p["b_in"].addmm(x, p["w_in"].T) + state["o"] @ p["w_rec"].T
-        u = drive + p["leak"].sigmoid() * (state["u"] - drive)
+        u = drive + leaks(p["leak"], self.coefficients) * (state["u"] - drive)
         o = spike(u - self.theta)
         return o, {"u": u - self.theta * o.detach(), "o": o}
 
@@ -114,7 +137,7 @@ class Rlif(Cell):
         """Reverse of :meth:`float_step` over a sequence; what needs no order runs at once."""
         x, before, keep = tape.x, tape.before, tape.keep
         drive = x @ p["w_in"].T + p["b_in"] + before["o"] @ p["w_rec"].T
-        beta = p["leak"].sigmoid()
+        beta = leaks(p["leak"], self.coefficients)
         slope = surrogate(drive + beta * (before["u"] - drive) - self.theta)
         rest, recurrent = beta * keep, (1.0 - beta)[:, None] * p["w_rec"]
         grad_u = x.new_empty(grad_out.shape)
@@ -125,7 +148,7 @@ class Rlif(Cell):
             do = (at_u @ recurrent) * keep[t]
         grad_drive = grad_u * (1.0 - beta)
         flat = grad_drive.flatten(0, 1)
-        leak = (grad_u * (before["u"] - drive)).sum((0, 1)) * beta * (1.0 - beta)
+        leak = (grad_u * (before["u"] - drive)).sum((0, 1)) * leak_slope(p["leak"])
         params = {
             "w_in": flat.T @ x.flatten(0, 1),
             "b_in": flat.sum(0),
@@ -138,26 +161,24 @@ class Rlif(Cell):
 
     def plan(self, p: Params, x: Signal, record: Record) -> Plan:
         """Scales from the weights and from the largest membrane of the roll-outs."""
-        keep = 1.0 - 1.0 / (1.0 + np.exp(-p["leak"]))
+        keep, shifts = keep_plan(p, self.coefficients)
         u = record.after["u"]
         reached = membrane_range(self.theta, u, u + record.out * self.theta)
-        plan = drive_plan(p["w_in"], keep, x, reached)
-        finest = keep * largest(p["w_rec"]) / WEIGHT_LIMIT
+        plan = shifts | drive_plan(p["w_in"], keep, x, reached, self.weight_limit)
+        finest = keep * reach(p["w_rec"], self.weight_limit) / self.weight_limit
         exponent = np.ceil(np.log2(np.max(finest / plan["u_unit"])))
         return {**plan, "recurrent_exponent": exact(float(np.clip(exponent, -30, 8)))}
 
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
-        """Weights int8, leaks Q15, thresholds in membrane units."""
-        beta = q.sigmoid(p["leak"])
-        unit = q.constant(plan["u_unit"], like=beta)
-        recurrent = (1.0 - beta) * 2.0 ** -float(plan["recurrent_exponent"]) / unit
+        """Weights, leaks, thresholds in membrane units."""
+        keep, limit = kept(p, plan, q), self.weight_limit
+        unit = q.constant(plan["u_unit"], like=keep)
+        recurrent = keep * 2.0 ** -float(plan["recurrent_exponent"]) / unit
         return {
-            "leak.value": q.round(beta * 2.0**15, 0, INT16_MAX),
+            **leak_integers(p, plan, q),
             "theta.value": q.round(self.theta / unit, 1, INT16_MAX),
-            "recurrent.weight": q.round(
-                p["w_rec"] * recurrent[:, None], -WEIGHT_LIMIT, WEIGHT_LIMIT
-            ),
-            **drive_integers(p["w_in"], p["b_in"], 1.0 - beta, plan, q),
+            "recurrent.weight": q.round(p["w_rec"] * recurrent[:, None], -limit, limit),
+            **drive_integers(p["w_in"], p["b_in"], keep, plan, q, limit),
         }
 
     def output(self, plan: Plan) -> Signal:
@@ -178,8 +199,8 @@ class Rlif(Cell):
         charge = drive.scale_by_power_of_two(int(plan["drive_exponent"]))
         recurrent = b.matvec(k["recurrent.weight"], fired, name="recurrent")
         charge = charge + recurrent.scale_by_power_of_two(int(plan["recurrent_exponent"]))
-        beta = b.const(k["leak.value"], name="leak")
-        u_now = ((u * beta).shr(15) + charge).clip(-(2**15), INT16_MAX)
+        left = decayed(b, plan, u, lambda: b.const(k["leak.value"], name="leak"))
+        u_now = (left + charge).clip(-(2**15), INT16_MAX)
         theta = b.const(k["theta.value"], name="theta")
         o = b.apply("ge", u_now, theta, name="spike")
         b.next(u, u_now - theta * o)

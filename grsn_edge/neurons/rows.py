@@ -21,7 +21,7 @@ from grsn_edge.neurons.base import (
     Quantiser,
     Signal,
     exact,
-    largest,
+    reach,
 )
 from grsn_edge.neurons.membrane import BIAS_LIMIT, WEIGHT_LIMIT
 from grsn_edge.program import Builder, IntArray, Value
@@ -45,11 +45,15 @@ class Rows:
 
     names: tuple[str, ...]
 
-    def plan(self, bias: Array, weights: Sequence[Array], signals: Sequence[Signal]) -> Plan:
+    def plan(
+        self,
+        bias: Array,
+        weights: Sequence[Array],
+        signals: Sequence[Signal],
+        limit: int = WEIGHT_LIMIT,
+    ) -> Plan:
         """Units from the weights; operands far finer or coarser than the first get an exponent."""
-        finest = [
-            largest(w) * s.scale / WEIGHT_LIMIT for w, s in zip(weights, signals, strict=True)
-        ]
+        finest = [reach(w, limit) * s.scale / limit for w, s in zip(weights, signals, strict=True)]
         distance = [float(np.median(np.log2(unit / finest[0]))) for unit in finest]
         exponents = [
             0.0 if abs(d) <= 2.0 else float(np.clip(np.rint(d), -30, 10)) for d in distance
@@ -67,14 +71,21 @@ class Rows:
         """Real value of one unit of each row's sum."""
         return plan[f"{self.names[0]}.unit"]
 
-    def integers(self, bias: Array, weights: Sequence[Array], plan: Plan, q: Quantiser) -> Integers:
-        """Weights int8 and the bias."""
+    def integers(
+        self,
+        bias: Array,
+        weights: Sequence[Array],
+        plan: Plan,
+        q: Quantiser,
+        limit: int = WEIGHT_LIMIT,
+    ) -> Integers:
+        """Weights in ±``limit`` and the bias."""
         unit = q.constant(self.unit(plan), like=bias)
         k = {f"{self.names[0]}.bias": q.round(bias / unit, -BIAS_LIMIT, BIAS_LIMIT)}
         coarseness = plan[f"{self.names[0]}.scales"] * 2.0 ** -plan[f"{self.names[0]}.exponents"]
         for name, weight, scale in zip(self.names, weights, coarseness, strict=True):
             rows = weight * (float(scale) / unit)[:, None]
-            k[f"{name}.weight"] = q.round(rows, -WEIGHT_LIMIT, WEIGHT_LIMIT)
+            k[f"{name}.weight"] = q.round(rows, -limit, limit)
         return k
 
     def step(

@@ -41,10 +41,10 @@ from grsn_edge.neurons.base import (
     SpikeFunction,
     States,
     exact,
-    largest,
     membrane_range,
+    reach,
 )
-from grsn_edge.neurons.membrane import WEIGHT_LIMIT, drive_integers, drive_plan
+from grsn_edge.neurons.membrane import drive_integers, drive_plan
 from grsn_edge.program import Builder, IntArray, Value
 
 __all__ = ["TcLif"]
@@ -78,6 +78,15 @@ class TcLif(Cell):
     def spikes(self) -> bool:
         """Always: the output is ``o``."""
         return True
+
+    def axes(self) -> Mapping[str, tuple[str, ...]]:
+        """Couplings are the layer's where they are shared."""
+        found = {
+            "w_in": ("n", "x"),
+            "b_in": ("n",),
+            "coupling": ("-", "-" if self.shared else "n"),
+        }
+        return found | ({"w_rec": ("n", "n")} if self.recurrent else {})
 
     # ---- float half --------------------------------------------------------------------------
 
@@ -119,16 +128,16 @@ class TcLif(Cell):
         d, s, fired = record.after["d"], record.after["s"], record.out
         charged = (s + self.theta * fired, d + self.gamma * fired)
         reached = membrane_range(max(self.theta, self.gamma), d, s, *charged)
-        plan = drive_plan(p["w_in"], np.ones(self.size), x, reached)
+        plan = drive_plan(p["w_in"], np.ones(self.size), x, reached, self.weight_limit)
         if self.recurrent:
-            finest = largest(p["w_rec"]) / WEIGHT_LIMIT
+            finest = reach(p["w_rec"], self.weight_limit) / self.weight_limit
             exponent = np.ceil(np.log2(np.max(finest / plan["u_unit"])))
             plan["recurrent_exponent"] = exact(float(np.clip(exponent, -30, 8)))
         return plan
 
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
-        """Weights int8, couplings Q15, thresholds in the neuron's unit."""
-        couplings = q.sigmoid(p["coupling"])
+        """Weights, couplings Q15, thresholds in the neuron's unit."""
+        couplings, limit = q.sigmoid(p["coupling"]), self.weight_limit
         unit = q.constant(plan["u_unit"], like=couplings)
         k = {
             "from_soma.value": q.round(couplings[0] * 2.0**15, 0, INT16_MAX),
@@ -136,13 +145,13 @@ class TcLif(Cell):
             "theta.value": q.round(self.theta / unit, 1, INT16_MAX),
             "gamma.value": q.round(self.gamma / unit, 0, INT16_MAX),
             **drive_integers(
-                p["w_in"], p["b_in"], q.constant(np.ones(self.size), like=unit), plan, q
+                p["w_in"], p["b_in"], q.constant(np.ones(self.size), like=unit), plan, q, limit
             ),
         }
         if self.recurrent:
             scale = 2.0 ** -float(plan["recurrent_exponent"]) / unit
             rows = p["w_rec"] * scale[:, None]
-            k["recurrent.weight"] = q.round(rows, -WEIGHT_LIMIT, WEIGHT_LIMIT)
+            k["recurrent.weight"] = q.round(rows, -limit, limit)
         return k
 
     def output(self, plan: Plan) -> Signal:

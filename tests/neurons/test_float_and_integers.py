@@ -20,6 +20,13 @@ ANALOG: tuple[tuple[Cell, float], ...] = (
     (cell("readout", **SIZES), 0.01),
     (cell("first_spike", **SIZES), 0.01),
     (cell("stochastic", **SIZES), 0.001),
+    (cell("readout", **SIZES, coefficients="pow2"), 0.01),
+    (cell("first_spike", **SIZES, coefficients="pow2"), 0.01),
+    (cell("gru", **SIZES, weight_bits=6), 0.05),
+    (cell("lstm", **SIZES, weight_bits=4), 0.2),
+    (cell("elm", **SIZES, weight_bits=6), 0.1),
+    (cell("dense", **SIZES, weight_bits=4), 0.12),
+    (cell("readout", **SIZES, weight_bits=4), 0.2),
 )
 """Cells and the mean error that they may have, in standard deviations of their output."""
 
@@ -36,13 +43,21 @@ SPIKING: tuple[tuple[Cell, float], ...] = (
     (cell("mf_psn", **SIZES), 0.002),
     (cell("mf_psn", **SIZES, order=2, dilation=3), 0.002),
     (cell("pmsn", **SIZES), 0.04),
+    (cell("grsn", **SIZES, coefficients="pow2"), 0.03),
+    (cell("grsn", **SIZES, coefficients="pow2", gates="input", inner_steps=2), 0.03),
+    (cell("lif", **SIZES, coefficients="pow2", beta_init="log"), 0.02),
+    (cell("rlif", **SIZES, coefficients="pow2"), 0.05),
+    (cell("grsn", **SIZES, weight_bits=6), 0.06),
+    (cell("grsn", **SIZES, weight_bits=4), 0.2),
+    (cell("rlif", **SIZES, weight_bits=4), 0.2),
+    (cell("mf_psn", **SIZES, weight_bits=4), 0.1),
 )
 """Cells and the mean difference of spikes; without a leak, an early spike is never forgotten."""
 
 
 def name(value: Any) -> str:
     given = value.config().values() if isinstance(value, Cell) else (value,)
-    return "-".join(str(v) for v in given if isinstance(v, str | bool))
+    return "-".join(str(v) for v in given if isinstance(v, str | bool) or v in (4, 6))
 
 
 def mean_error(c: Cell) -> tuple[float, float, float]:

@@ -35,6 +35,9 @@ CELLS = (
     cell("pmsn", n_in=3, size=5),
     cell("first_spike", n_in=3, size=2),
     cell("stochastic", n_in=3, size=2),
+    cell("grsn", n_in=3, size=5, coefficients="pow2"),
+    cell("rlif", n_in=3, size=5, coefficients="pow2"),
+    cell("readout", n_in=3, size=2, coefficients="pow2"),
 )
 T, B = 12, 4
 
