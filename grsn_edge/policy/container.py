@@ -32,6 +32,7 @@ from grsn_edge.policy.layout import FORMAT, MAX_FILE, Tensors, digest, pack, unp
 from grsn_edge.policy.limits_document import supervisor_document, supervisor_of
 from grsn_edge.policy.policy import Channel, Golden, Policy
 from grsn_edge.program import Program, fields, from_parts, to_parts
+from grsn_edge.program.packing import PACKED_BITS
 
 __all__ = ["dumps", "load", "loads", "model_hash", "save"]
 
@@ -119,7 +120,7 @@ def model_hash(policy: Policy) -> str:
 
 
 def _to_document(policy: Policy) -> tuple[dict[str, Any], Tensors]:
-    program, constants = to_parts(policy.program)
+    program, constants = to_parts(policy.program, policy.weight_bits)
     encoder, golden = policy.encoder, policy.golden
     content = {
         "actions": [_channel(c) for c in policy.actions],
@@ -136,6 +137,8 @@ def _to_document(policy: Policy) -> tuple[dict[str, Any], Tensors]:
     }
     if policy.supervisor is not None:
         content |= {"supervisor": supervisor_document(policy.supervisor), "version": 2}
+    if policy.weight_bits < 8:
+        content |= {"weight_bits": policy.weight_bits, "version": 3}
     tensors = {
         "encoder.offset": encoder.offset,
         "encoder.gain": encoder.gain,
@@ -163,12 +166,15 @@ def _golden_tensors(golden: Golden) -> dict[str, npt.NDArray[Any]]:
 
 
 def _from_document(content: Mapping[str, Any], tensors: Tensors) -> Policy:
-    guarded = content["version"] == 2
-    top = fields.record(content, "content", *_KEYS, *(("supervisor",) if guarded else ()))
+    packed = content["version"] == 3
+    guarded = content["version"] == 2 or (packed and "supervisor" in content)
+    further = [key for key, there in (("supervisor", guarded), ("weight_bits", packed)) if there]
+    top = fields.record(content, "content", *_KEYS, *further)
     unread = dict(tensors)
     if not isinstance(top["provenance"], dict):
         raise FormatError("provenance must be an object")
-    program = from_parts(top["program"], _take(unread, "program."))
+    bits = _weight_bits(top["weight_bits"]) if packed else 8
+    program = from_parts(top["program"], _take(unread, "program."), bits)
     policy = Policy(
         name=fields.text(top["name"], "name"),
         program=program,
@@ -180,10 +186,18 @@ def _from_document(content: Mapping[str, Any], tensors: Tensors) -> Policy:
         provenance=top["provenance"],
         golden=_golden(top["golden_steps"], program, unread),
         supervisor=supervisor_of(top["supervisor"]) if guarded else None,
+        weight_bits=bits,
     )
     if unread:
         raise FormatError(f"the tensor {min(unread)!r} has no meaning")
     return policy
+
+
+def _weight_bits(value: object) -> int:
+    bits = fields.integer(value, "weight_bits", min(PACKED_BITS), max(PACKED_BITS))
+    if bits not in PACKED_BITS:
+        raise FormatError(f"weight_bits is 6 or 4, not {bits}")
+    return bits
 
 
 def _take(unread: dict[str, npt.NDArray[Any]], prefix: str) -> dict[str, npt.NDArray[Any]]:

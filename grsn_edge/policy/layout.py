@@ -24,7 +24,7 @@ __all__ = ["FORMAT", "MAX_FILE", "MAX_HEADER", "VERSIONS", "Tensors", "digest", 
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
-FORMAT, VERSIONS = "grsn", (1, 2)
+FORMAT, VERSIONS = "grsn", (1, 2, 3)
 """Name of the format, and the versions of it that are read."""
 MAX_FILE = 64 << 20
 """Largest file that is read, in bytes."""
@@ -33,6 +33,7 @@ MAX_HEADER = 16 << 20
 
 _METADATA, _KEY = "__metadata__", "grsn"
 _DTYPES = {"int8": "I8", "int16": "I16", "int32": "I32", "float32": "F32"}
+_PACKED = {"uint8": "U8"}  # from version 3 on
 
 
 def digest(content: Mapping[str, Any], tensors: Tensors) -> str:
@@ -41,7 +42,7 @@ def digest(content: Mapping[str, Any], tensors: Tensors) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         shape = ",".join(str(side) for side in tensor.shape)
-        total.update(f"{name} {_DTYPES[tensor.dtype.name]} {shape}\n".encode())
+        total.update(f"{name} {(_DTYPES | _PACKED)[tensor.dtype.name]} {shape}\n".encode())
         total.update(tensor.astype(tensor.dtype.newbyteorder("<")).tobytes())
     return total.hexdigest()
 
@@ -73,7 +74,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], Tensors]:
     envelope = fields.record(
         canonical.decode(text, "the metadata"), "metadata", "content", "sha256"
     )
-    _check_tensors(header)
+    _check_tensors(header, envelope["content"]["version"])
     try:
         tensors = safetensors.numpy.load(data)
     except (safetensors.SafetensorError, ValueError, OverflowError) as error:
@@ -122,8 +123,8 @@ def _check_version(content: object) -> None:
         )
 
 
-def _check_tensors(header: Mapping[str, Any]) -> None:
-    known = tuple(_DTYPES.values())
+def _check_tensors(header: Mapping[str, Any], version: int) -> None:
+    known = (*_DTYPES.values(), *(_PACKED.values() if version >= 3 else ()))
     for name, entry in header.items():
         where = f"the tensor {name[:80]!r}"
         entry = fields.record(entry, where, "dtype", "shape", "data_offsets")

@@ -13,6 +13,7 @@ from grsn_edge.policy.decoder import Decoder
 from grsn_edge.policy.encoder import Encoder, FloatArray
 from grsn_edge.policy.limits import SupervisorConfig, check_supervisor
 from grsn_edge.program import IntArray, Node, Program
+from grsn_edge.program.packing import PACKED_BITS
 
 __all__ = ["ACTION", "OBSERVATION", "Channel", "Golden", "Policy"]
 
@@ -65,6 +66,7 @@ class Policy:
         provenance: JSON values: command, seed, versions, returns, spike rates.
         golden: a recorded trajectory, or None.
         supervisor: limits and reactions on a robot, or None.
+        weight_bits: in which its file holds each weight: 8, 6 or 4, whatever they are.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Policy:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     golden: Golden | None = None
     supervisor: SupervisorConfig | None = None
+    weight_bits: int = 8
 
     def __post_init__(self) -> None:
         inputs = {node.name: node for node in self.program.inputs}
@@ -93,6 +96,8 @@ class Policy:
         self._check_actions(self.program[self.program.outputs[ACTION]])
         if not 0 < self.period_s < float("inf"):
             raise UsageError("a policy's sampling period is a positive number of seconds")
+        if self.weight_bits not in (8, *PACKED_BITS):
+            raise UsageError(f"a file holds weights of 8, 6 or 4 bits, not {self.weight_bits}")
         check_supervisor(self)
 
     def _check_actions(self, action: Node) -> None:

@@ -18,6 +18,7 @@ from grsn_edge.program import fields
 from grsn_edge.program.interval import INT32, STORAGE, IntArray, Interval, narrowest
 from grsn_edge.program.ir import Node, Program
 from grsn_edge.program.ops import OPS, Op
+from grsn_edge.program.packing import pack_weights, unpack_weights
 from grsn_edge.program.trace import Builder
 
 __all__ = ["MAX_CONSTANTS", "MAX_TOTAL", "MAX_VALUES", "Tensors", "from_parts", "to_parts"]
@@ -33,11 +34,17 @@ MAX_CONSTANTS = 1 << 24
 """Most elements of all its tensors together."""
 
 
-def to_parts(program: Program) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+def to_parts(
+    program: Program, weight_bits: int = 8
+) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """``(JSON values, tensors)``.
 
     Vectors and matrices become tensors named ``<value>.<constant>``, in the narrowest of int8,
     int16, int32 that holds them; scalars stay in JSON, and so does the proven range of each value.
+    Weights of fewer than 8 bits are packed into bytes.
+
+    Raises:
+        ProgramError: a weight has more than ``weight_bits``.
     """
     parts = {
         "nodes": [_describe(node) for node in program],
@@ -45,7 +52,7 @@ def to_parts(program: Program) -> tuple[dict[str, Any], dict[str, npt.NDArray[An
         "outputs": [list(pair) for pair in program.outputs.items()],
     }
     tensors = {
-        f"{node.name}.{key}": value.astype(_storage(value))
+        f"{node.name}.{key}": _stored(node, key, value, weight_bits)
         for node in program
         for key, value in node.attrs.items()
         if value.ndim
@@ -53,7 +60,14 @@ def to_parts(program: Program) -> tuple[dict[str, Any], dict[str, npt.NDArray[An
     return parts, tensors
 
 
-def from_parts(parts: Mapping[str, Any], tensors: Tensors) -> Program:
+def _stored(node: Node, key: str, value: IntArray, weight_bits: int) -> npt.NDArray[Any]:
+    if weight_bits == 8 or key != "weight":
+        return value.astype(_storage(value))
+    with _naming(f"the weights of '{node.name}'"):
+        return pack_weights(value, weight_bits)
+
+
+def from_parts(parts: Mapping[str, Any], tensors: Tensors, weight_bits: int = 8) -> Program:
     """The program of :func:`to_parts`, traced and proven again.
 
     Raises:
@@ -66,7 +80,8 @@ def from_parts(parts: Mapping[str, Any], tensors: Tensors) -> Program:
     if size > MAX_CONSTANTS:
         raise FormatError(f"the tensors hold {size} elements, more than {MAX_CONSTANTS}")
     unread, b = dict(tensors), Builder()
-    names = _read_nodes(b, fields.array(top["nodes"], "program.nodes", MAX_VALUES), unread)
+    nodes = fields.array(top["nodes"], "program.nodes", MAX_VALUES)
+    names = _read_nodes(b, nodes, unread, weight_bits)
     if unread:
         raise FormatError(f"the tensor '{min(unread)}' belongs to no value of the program")
     for state, value in fields.pairs(top["nexts"], "program.nexts", MAX_VALUES):
@@ -98,7 +113,9 @@ def _storage(value: npt.NDArray[Any]) -> str:
     return narrowest(Interval(flat, flat)) or "int32"
 
 
-def _read_nodes(b: Builder, items: list[Any], unread: dict[str, npt.NDArray[Any]]) -> list[str]:
+def _read_nodes(
+    b: Builder, items: list[Any], unread: dict[str, npt.NDArray[Any]], weight_bits: int
+) -> list[str]:
     names, total = [], 0
     for i, item in enumerate(items):
         where = f"program.nodes[{i}]"
@@ -106,7 +123,7 @@ def _read_nodes(b: Builder, items: list[Any], unread: dict[str, npt.NDArray[Any]
         entry = fields.record(item, where, *keys)
         name = fields.text(entry["name"], f"{where}.name")
         with _naming(f"{where} '{name}'"):
-            node = _read_node(b, name, entry, where, unread)
+            node = _read_node(b, name, entry, where, unread, weight_bits)
         total += node.n
         if total > MAX_TOTAL:
             raise FormatError(f"the values up to '{name}' have more than {MAX_TOTAL} elements")
@@ -120,12 +137,17 @@ def _read_node(
     entry: Mapping[str, Any],
     where: str,
     unread: dict[str, npt.NDArray[Any]],
+    weight_bits: int,
 ) -> Node:
     op = fields.text(entry["op"], f"{where}.op")
     if op not in OPS:
         raise ProgramError(f"unknown operation '{op}'; known: {', '.join(OPS)}")
     args = fields.array(entry["args"], f"{where}.args", MAX_VALUES)
     operands = [b.value(fields.text(arg, f"{where}.args")) for arg in args]
+    if weight_bits < 8 and op == "matvec" and f"{name}.weight" in unread and len(operands) == 1:
+        packed, columns = unread[f"{name}.weight"], operands[0].n
+        matrix = unpack_weights(packed, columns, weight_bits, f"the tensor '{name}.weight'")
+        unread[f"{name}.weight"] = matrix.astype(np.int8)
     attrs = _scalars(OPS[op], entry["scalars"], where) | _tensors(OPS[op], name, unread)
     node = b.apply(op, *operands, name=name, **attrs).node
     _compare_range(node, fields.array(entry["range"], f"{where}.range", 2), where)

@@ -89,5 +89,6 @@ def freeze(
         observations=task.observations,
         actions=task.actions,
         provenance={"task": task.name, "network": network.config(), **provenance},
+        weight_bits=max(cell.weight_bits for cell in network.cells),
     )
     return replace(policy, golden=record_golden(policy, observations[:MAX_GOLDEN]))

@@ -125,8 +125,8 @@ def test_a_file_beyond_the_size_limit_is_not_read_whole(tmp_path: Path) -> None:
 
 
 def test_a_newer_version_is_named_even_where_everything_else_is_new() -> None:
-    new = '{"content":{"format":"grsn","version":3,"more":[1]},"signature":"x"}'
-    with pytest.raises(VersionError, match="format version 3, but this release reads"):
+    new = '{"content":{"format":"grsn","version":4,"more":[1]},"signature":"x"}'
+    with pytest.raises(VersionError, match="format version 4, but this release reads"):
         loads(metadata(new))
 
 
