@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy.typing as npt
 
-__all__ = ["C_TYPE", "SUFFIX", "fields", "identifiers", "in_quads", "literal", "numbers"]
+__all__ = [
+    "C_TYPE",
+    "SUFFIX",
+    "fields",
+    "identifiers",
+    "in_quads",
+    "literal",
+    "numbers",
+    "short_literal",
+]
 
 C_TYPE = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
 SUFFIX = {"int8": "i8", "int16": "i16", "int32": "i32"}
@@ -67,6 +76,13 @@ def literal(value: int) -> str:
         return "(-INT32_C(2147483647) - 1)"
     text = f"INT32_C({abs(value)})"
     return f"(-{text})" if value < 0 else text
+
+
+def short_literal(value: int) -> str:
+    """Small numbers are of type int, so that 16-bit processors stay in 16 bits."""
+    if -(2**15) < value < 2**15:
+        return str(value) if value >= 0 else f"({value})"
+    return literal(value)
 
 
 def numbers(values: npt.NDArray[Any], dtype: str) -> str:
