@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 __all__ = [
@@ -20,8 +21,10 @@ __all__ = [
     "WIDE",
     "clipped",
     "lanes",
+    "light",
     "picture",
     "signed",
+    "still",
     "title",
 ]
 
@@ -35,6 +38,18 @@ INK, SOFT, LINE, BLUE, ORANGE, GREEN, PURPLE, SPIKE = _STANDS_FOR
 
 NEURONS = (BLUE, ORANGE, GREEN, PURPLE)
 """The colours of chosen neurons and of stages, after Okabe and Ito: told apart by every eye."""
+
+_LIGHT = dict(
+    zip(
+        _STANDS_FOR,
+        ("#1b2230", "#616b7b", "#e1e4e8", "#0072b2", "#d08700", "#00926b", "#b4588f", "#d1520a"),
+        strict=True,
+    )
+)
+"""What each means on a light page (``style.css``), for pictures that are files of their own."""
+
+_UNDATED: dict[str, Any] = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}}
+"""Without what would make the same picture another file."""
 
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -89,6 +104,29 @@ def picture(name: str, label: str, draw: Callable[[float], Any], *, over_time: b
             for kind, width in (("wide", WIDE), ("narrow", NARROW))
         ]
     return "\n".join(texts)
+
+
+def still(draw: Callable[[float], Any], paths: Sequence[Path], *, dpi: int = 200) -> None:
+    """The wide drawing as files (``.png``, ``.svg``) for a light page.
+
+    Args:
+        draw: as :func:`picture` takes it; what it colours itself goes through :func:`light`.
+        paths: of the files; what was there is replaced.
+        dpi: of a PNG.
+    """
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update({key: light(value) for key, value in _STYLE.items()})
+        figure = draw(WIDE)
+        for path in paths:
+            figure.savefig(path, dpi=dpi, facecolor="white", metadata=_UNDATED[path.suffix])
+
+
+def light(value: Any) -> Any:
+    """The colour of a light page that a stand-in means; anything else as it is."""
+    return _LIGHT.get(value, value)
 
 
 def lanes(

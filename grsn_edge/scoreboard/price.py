@@ -1,0 +1,153 @@
+"""What a step of a frozen policy costs: instructions of an emulated board, memory, modelled energy.
+
+Instructions are exact and repeatable: the policy's generated C, compiled into a board's firmware,
+steps through the observations of its own episodes in an emulator, every action equal to the
+reference's; the cost of reading the counter is taken off.  Energy is modelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from grsn_edge.backends import backend
+from grsn_edge.backends._image import image
+from grsn_edge.errors import DeviceError
+from grsn_edge.policy import ACTION, OBSERVATION, Policy, dumps
+from grsn_edge.profiling.chips import chip
+from grsn_edge.profiling.model import modelled_step
+from grsn_edge.program import IntArray, memory, operations
+from grsn_edge.runtime import StreamingPolicy, default_backend, play_episode
+from grsn_edge.tasks import Task
+
+__all__ = ["BOARD", "CHIP", "PRICED_STEPS", "Course", "course", "price"]
+
+BOARD, CHIP = "m4", "nRF52840"
+"""The emulated board whose instructions are counted, and the chip whose energy is modelled."""
+
+PRICED_STEPS = 2000
+"""Steps of a policy's own episodes that the board runs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What a policy sees: codes ``(steps, n)``, and the steps at which an episode begins."""
+
+    codes: IntArray
+    starts: frozenset[int]
+
+
+def price(policy: Policy, chosen: Task, activity: Mapping[str, float], seed: int) -> dict[str, Any]:
+    """JSON values: memory in bytes, operations, instructions, modelled energy of a step.
+
+    Args:
+        policy: frozen.
+        chosen: its task.
+        activity: mean fraction of ones of each spiking value, as ``operations`` takes it.
+        seed: of the first episode that is counted.
+
+    Raises:
+        DeviceError: the emulated board computes other actions than the reference.
+        CompileError: its firmware cannot be built.
+    """
+    sizes, counts = memory(policy.program), operations(policy.program, activity).total
+    counted = _counted(policy, chosen, seed)
+    return {
+        "file_bytes": len(dumps(policy)),
+        "image_bytes": len(image(policy)),
+        "constant_bytes": sizes.constants,
+        "state_bytes": sizes.state,
+        "scratch_bytes": sizes.scratch,
+        "operations": {**asdict(counts), "total": counts.total},
+        "synaptic_operations": counts.synaptic_additions + counts.multiply_accumulates,
+        "instructions": counted,
+        "modelled": _modelled(counted, chosen.period_s),
+    }
+
+
+def course(policy: Policy, chosen: Task, seed: int, steps: int) -> Course:
+    """The codes of whole episodes in gymnasium, cut where there are enough steps."""
+    from grsn_edge.tasks.environments import make_environment
+
+    seen: list[Any] = []
+    starts = set()
+    environment = make_environment(chosen.name)
+    with StreamingPolicy(policy, default_backend()) as running:
+        while len(seen) < steps:
+            starts.add(len(seen))
+            play_episode(
+                running, environment, seed, chosen.max_steps, lambda o, _: seen.append(np.array(o))
+            )
+            seed += 1
+    environment.close()
+    return Course(policy.encoder.encode(np.array(seen[:steps], np.float32)), frozenset(starts))
+
+
+def _counted(policy: Policy, chosen: Task, seed: int) -> dict[str, Any]:
+    """Instructions of a step, as generated C and in the virtual machine; or why there are none."""
+    from grsn_edge.device.boards import board
+    from grsn_edge.device.emulate import missing
+
+    reason = missing(BOARD)
+    if reason is not None:
+        return {"why_not": reason}
+    played = course(policy, chosen, seed, PRICED_STEPS)
+    emulator, generated = _on_board(policy, played, compiled_in=True)
+    _, interpreted = _on_board(policy, played, compiled_in=False)
+    return {
+        "board": board(BOARD).title,
+        "emulator": emulator,
+        "steps": len(played.codes),
+        **_summary("", generated),
+        **_summary("vm_", interpreted),
+    }
+
+
+def _summary(prefix: str, counts: IntArray) -> dict[str, Any]:
+    return {f"{prefix}mean": float(counts.mean()), f"{prefix}worst": int(counts.max())}
+
+
+def _on_board(policy: Policy, played: Course, *, compiled_in: bool) -> tuple[str, IntArray]:
+    """The emulator's name and the instructions of each step, ``(steps,)``."""
+    from grsn_edge.device import Device
+    from grsn_edge.device.emulate import emulate
+
+    with (
+        emulate(BOARD, policy=policy if compiled_in else None) as emulated,
+        Device.open(emulated.address) as device,
+    ):
+        if not compiled_in:
+            device.load(policy)
+        device.use(policy)
+        empty = device.profile(played.codes[:1], 1).empty
+        runner, counts = backend("numpy").load(policy.program), []
+        for step, code in enumerate(played.codes):
+            if step in played.starts:
+                device.reset()
+                runner.reset()
+            found, wanted = device.step(code), runner.step({OBSERVATION: code})[ACTION]
+            if not np.array_equal(found, wanted) or device.last is None:
+                raise DeviceError(
+                    f"the emulated {BOARD} differs from the reference at step {step}: "
+                    f"{found.tolist()}, not {wanted.tolist()}"
+                )
+            counts.append(device.last.counts - empty)
+        return emulated.emulator, np.array(counts)
+
+
+def _modelled(counted: Mapping[str, Any], period_s: float) -> dict[str, Any]:
+    """Energy of a step, and of a whole control period with the sleep after it, in J."""
+    found = chip(CHIP)
+    if "mean" not in counted:
+        return {"chip": found.name, "why_not": counted["why_not"]}
+    whole = modelled_step(found, counted["mean"], period_s)
+    return {
+        "chip": found.name,
+        "source": found.source,
+        "cycles_by": "instructions, emulated, as cycles",
+        "modelled_step_j": whole.active_j,
+        "modelled_period_j": whole.modelled_j,
+    }
