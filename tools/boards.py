@@ -40,6 +40,10 @@ MODELS = Path(__file__).resolve().parents[1] / "models"
 POLICIES = ("cartpole-p", "cartpole-v", "pendulum-p")
 SECTIONS = ("episodes", "compilers", "processors")
 FIRST_SEED = 1000
+COMMANDS = (
+    "qemu-system-arm", "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc", "xtensa-lx106-elf-gcc",
+    "avr-gcc",
+)  # fmt: skip
 LEVELS = ("-O0", "-Os", "-O2", "-O3")
 PROCESSORS = {  # zig's target, Debian's cross compiler where it is installed, the emulator
     "armhf": ("arm-linux-musleabihf", "arm-linux-gnueabihf-gcc", "qemu-arm"),
@@ -121,7 +125,7 @@ def play(
 
 def builds(policy: Policy, steps: int, short: bool) -> Iterator[Row]:
     """One board per instruction set, by every compiler that is here, at every level."""
-    for name in ("m4",) if short else ("m0", "m4", "rv32"):
+    for name in ("m4",) if short else ("m0", "m4", "rv32", "xtensa"):
         for tool in toolchains(board(name)):
             if why_not(board(name), tool):
                 continue
@@ -157,7 +161,7 @@ def versions() -> str:
     """What made the numbers."""
     parts = [f"Python {platform.python_version()}", f"grsn-edge {found_version('grsn-edge')}"]
     parts += [f"{name} {found_version(name)}" for name in ("ziglang", "unicorn", "gymnasium")]
-    for command in ("qemu-system-arm", "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc", "avr-gcc"):
+    for command in COMMANDS:
         if shutil.which(command):
             said = subprocess.run([command, "--version"], capture_output=True, text=True)
             parts.append(said.stdout.splitlines()[0].strip())

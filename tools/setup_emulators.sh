@@ -10,7 +10,7 @@ set -euo pipefail
 
 packages=(
     qemu-system-arm qemu-system-misc qemu-user
-    gcc-arm-none-eabi gcc-riscv64-unknown-elf
+    gcc-arm-none-eabi gcc-riscv64-unknown-elf gcc-xtensa-lx106
     gcc-avr avr-libc simavr libsimavr-dev
 )
 if [ "${1:-}" = --processors ]; then

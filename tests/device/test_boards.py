@@ -123,7 +123,10 @@ def test_episodes_through_a_board_are_those_of_the_reference(policy: Policy) -> 
     assert 0 < game.counts_mean <= game.counts_most
 
 
-@pytest.mark.parametrize(("name", "kind"), [("m4", "qemu"), ("m55", "qemu"), ("avr", "simavr")])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("m4", "qemu"), ("m55", "qemu"), ("xtensa", "qemu"), ("avr", "simavr")],
+)
 def test_a_board_on_another_emulator_equals_the_reference(
     name: str, kind: str, policy: Policy
 ) -> None:
