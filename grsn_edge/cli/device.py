@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grsn_edge.cli.eval import trained_on
 from grsn_edge.cli.result import Result, columns
 from grsn_edge.errors import DeviceError, UsageError
 from grsn_edge.policy import Policy, load
@@ -208,7 +209,7 @@ def _run(args: argparse.Namespace) -> Result:
     from grsn_edge.tasks import task
 
     policy = load(args.model)
-    chosen = task(args.task or str(policy.provenance.get("task")))
+    chosen = task(args.task or trained_on(policy))
     if args.episodes < 1:
         raise UsageError(f"--episodes is at least 1, not {args.episodes}")
     with _connected(args, policy) as connection:

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> Result:
     if args.episodes < 1:
         raise UsageError(f"--episodes is at least 1, not {args.episodes}")
     with StreamingPolicy.load(args.model, args.backend) as policy:
-        chosen = task(args.task or _trained_on(policy.policy))
+        chosen = task(args.task or trained_on(policy.policy))
         environment = make_environment(chosen.name)
         played = list(
             play_episodes(policy, environment, args.episodes, args.seed, chosen.max_steps)
@@ -60,7 +60,12 @@ def run(args: argparse.Namespace) -> Result:
     return Result(data, text)
 
 
-def _trained_on(policy: Policy) -> str:
+def trained_on(policy: Policy) -> str:
+    """The task that a policy's file names.
+
+    Raises:
+        UsageError: it names none, or one that imports or reads what only a person may ask for.
+    """
     from grsn_edge.tasks import asks_for
 
     name = policy.provenance.get("task")

@@ -47,11 +47,12 @@ def test_a_mask_on_a_task_that_has_its_own_is_refused(capsys: pytest.CaptureFixt
     assert "no option 'mask' here; it has: delay, noise" in capsys.readouterr().err
 
 
-def test_a_file_that_would_import_a_module_is_not_evaluated_unasked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("verb", [["eval"], ["device", "run", "--port", "linux"]])
+def test_a_file_that_would_import_a_module_is_not_played_unasked(
+    verb: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     policy, path = toy_policy(), tmp_path / "toy.grsn"
     vars(policy)["provenance"] = {"task": "gym:antigravity:Fly-v0"}
     save(policy, path)
-    assert main(["eval", str(path)]) != 0
+    assert main([*verb, str(path)]) != 0
     assert "would import the module 'antigravity'" in capsys.readouterr().err
