@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from grsn_edge.policy import Policy
 from grsn_edge.policy.encoder import FloatArray
 from grsn_edge.training.checkpoint import load_session, save_session
 from grsn_edge.training.evaluate import ActorAct, play
 from grsn_edge.training.freeze import freeze
-from grsn_edge.training.progress import Evaluation, Pace, Progress, Watcher
+from grsn_edge.training.progress import Evaluation, Watcher
 from grsn_edge.training.recipes import Recipe
-from grsn_edge.training.session import DONE, PHASES, Session, Tensors, Update
+from grsn_edge.training.session import DONE, PHASES, Session, Tensors
 from grsn_edge.training.surroundings import (
     CHECKPOINT,
+    advance_to_end,
+    facts,
     make_folder,
     one_thread,
-    patient,
-    watchers,
 )
 
 __all__ = ["CHECKPOINT", "Outcome", "Policies", "best_actor", "policy_of", "resume", "train"]
 
-_SAVE_EVERY = 10  # updates
 _GOLDEN_SEED = 4_000_000
 
 
@@ -123,46 +119,12 @@ def resume(
 def _run(
     session: Session, folder: Path | None, watch: Watcher | None, provenance: Mapping[str, Any]
 ) -> Outcome:
+    with closing(session):
+        advance_to_end(session, PHASES, folder, watch, save_session)
     path = None if folder is None else folder / CHECKPOINT
-    pace = Pace()
-    with (
-        closing(session),
-        watchers(folder, session.env_steps, watch) as tell,
-        patient() as interrupted,
-    ):
-        while session.phase != DONE:
-            phase, done = session.phase, session.update + 1
-            pace.restart()
-            update = session.advance()
-            stop = tell(_progress(session, phase, done, update, pace))
-            stop = stop or interrupted()
-            due = stop or session.phase == DONE or session.update % _SAVE_EVERY == 0
-            if path is not None and due:
-                save_session(session, path)
-            if stop:
-                break
     policies = _policies(session, provenance) if session.phase == DONE else None
     evaluations = tuple(session.evaluations)
     return Outcome(policies, dict(session.results), evaluations, session.env_steps, path)
-
-
-def _progress(session: Session, phase: str, done: int, update: Update, pace: Pace) -> Progress:
-    seconds = pace.lap(phase)
-    ahead = PHASES[PHASES.index(session.phase) :] if session.phase != DONE else ()
-    left = {name: session.updates(name) for name in ahead}
-    if session.phase in left:
-        left[session.phase] -= session.update
-    return Progress(
-        phase=phase,
-        update=done,
-        updates=session.updates(phase),
-        env_steps=session.env_steps,
-        steps_per_s=session.recipe.steps_per_update / max(seconds, 1e-9),
-        remaining_s=pace.remaining_s(left),
-        train_return=update.train_return,
-        scalars=update.scalars,
-        evaluation=update.evaluation,
-    )
 
 
 # ---- policies ------------------------------------------------------------------------------------
@@ -194,21 +156,10 @@ def policy_of(
         provenance: further JSON values.
     """
     actor = session.quantised(tensors)
-    about = {
-        "quantisation": how,
-        "seed": session.seed,
-        "env_steps": session.env_steps,
-        "recipe": session.recipe.config(),
-        "results": {name: e.config() for name, e in session.results.items()},
-        "versions": {
-            "grsn-edge": version("grsn-edge"),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
-    }
     observations = _trajectory(session)
-    return freeze(actor, session.task, session.encoder, observations, {**about, **provenance})
+    return freeze(
+        actor, session.task, session.encoder, observations, {**facts(session, how), **provenance}
+    )
 
 
 def _trajectory(session: Session) -> FloatArray:
