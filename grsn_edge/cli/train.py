@@ -20,6 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--network", default="grsn", help="grsn (default), mlp, gru, lstm, …: see docs/cells.md"
     )
+    parser.add_argument(
+        "--algorithm",
+        default="ppo",
+        help="ppo (default); td3 or sac, which replay: see docs/training.md",
+    )
     parser.add_argument("--hidden", type=int, help="neurons per layer (default: the recipe's)")
     parser.add_argument("--mask", help="of a gym: task: channels that are seen, such as 0,2")
     parser.add_argument("--delay", help="steps that observations are late")
@@ -64,6 +69,7 @@ def run(args: argparse.Namespace) -> Result:
             outcome = resume(folder, watch=watch, provenance=provenance)
         else:
             changes = {
+                "algorithm": args.algorithm,
                 "hidden": args.hidden,
                 "spike_rate": args.spike_rate,
                 "updates": args.updates,
@@ -101,6 +107,7 @@ def command_line(args: argparse.Namespace) -> str:
     """The command that repeats this run."""
     named = shlex.quote(args.task)
     parts = [f"grsn-edge train {named} --network {args.network} --seed {args.seed}"]
+    parts += [f"--algorithm {args.algorithm}"] if args.algorithm != "ppo" else []
     parts += [f"--hidden {args.hidden}"] if args.hidden else []
     parts += [f"--updates {args.updates}"] if args.updates else []
     parts += [f"--spike-rate {args.spike_rate}"] if args.spike_rate else []

@@ -68,6 +68,8 @@ def _arrays(session: Session) -> Arrays:
         arrays |= {f"plan.{i}.{k}": v for k, v in plan.items()}
     for i, moments in session.learner.optimiser.state_dict()["state"].items():
         arrays |= tagged(f"adam.{i}", moments)
+    arrays |= {f"kept.{k}": v for k, v in collector.snapshot().items()}
+    arrays |= {f"learner.{k}": v for k, v in session.learner.snapshot().items()}
     return arrays
 
 
@@ -132,3 +134,5 @@ def _restore_learning(session: Session, arrays: Arrays) -> None:
     collector.state = [tensors(arrays, f"state.{i}") for i in range(count)]
     moments = {i: m for i in numbers(arrays, "adam.") if (m := tensors(arrays, f"adam.{i}"))}
     optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+    collector.restore(under(arrays, "kept"))
+    session.learner.restore(under(arrays, "learner"))

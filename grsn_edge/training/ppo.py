@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -59,6 +61,13 @@ class Learner:
             chunks = (torch.from_numpy(rows) for rows in np.split(order, self.recipe.minibatches))
             parts += [self._descend(batch.part(rows), spike_penalty) for rows in chunks]
         return {name: float(np.mean([part[name] for part in parts])) for name in parts[0]}
+
+    def snapshot(self) -> Mapping[str, npt.NDArray[Any]]:
+        """What it has beside parameters and the optimiser's moments: nothing."""
+        return {}
+
+    def restore(self, snapshot: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go back to a :meth:`snapshot`."""
 
     def _descend(self, batch: Batch, spike_penalty: float) -> dict[str, float]:
         recipe = self.recipe

@@ -10,6 +10,7 @@ from grsn_edge.errors import UsageError
 from grsn_edge.neurons import Cell, cell
 from grsn_edge.policy import Network
 from grsn_edge.tasks import Simulator, Task, task
+from grsn_edge.training.offpolicy import OffPolicy, check_algorithm, off_policy_values
 
 __all__ = ["Recipe", "network_kinds", "recipe"]
 
@@ -42,6 +43,8 @@ class Recipe:
         log: path of recorded steps to imitate in all phases, instead of a teacher.
         stop_agreement: share of steps in which the student does what it is taught, in evaluation,
             that ends the first phase early.
+        algorithm: ``ppo``; or ``td3`` or ``sac`` (over choices, discrete SAC), which replay.
+        off_policy: settings of the latter two.
     """
 
     task: str
@@ -74,6 +77,8 @@ class Recipe:
     teacher: str | None = None
     log: str | None = None
     stop_agreement: float | None = None
+    algorithm: str = "ppo"
+    off_policy: OffPolicy | None = None
 
     def __post_init__(self) -> None:
         sizes = (self.float_steps, self.envs, self.steps, self.epochs, self.minibatches)
@@ -89,6 +94,8 @@ class Recipe:
             raise UsageError("one learns from a teacher or from a log, not from both")
         if self.stop_agreement is not None and not 0.0 < self.stop_agreement <= 1.0:
             raise UsageError(f"an agreement is above 0 and at most 1, not {self.stop_agreement}")
+        if self.algorithm != "ppo":
+            (self.off_policy or OffPolicy()).check(self.envs, self.steps)
 
     @property
     def steps_per_update(self) -> int:
@@ -103,7 +110,12 @@ class Recipe:
     def from_config(cls, config: Mapping[str, Any]) -> Recipe:
         """The recipe of :meth:`config`; raises :class:`UsageError` where it is not one."""
         try:
-            return cls(**{**config, "network": Network.from_config(config["network"])})
+            replayed = config.get("off_policy")
+            nested = {
+                "network": Network.from_config(config["network"]),
+                "off_policy": None if replayed is None else OffPolicy(**replayed),
+            }
+            return cls(**{**config, **nested})
         except (KeyError, TypeError) as error:
             raise UsageError(f"not the configuration of a recipe: {error!r}") from None
 
@@ -126,7 +138,10 @@ def recipe(task_name: str, kind: str = "grsn", **changes: Any) -> Recipe:
     if kind not in _NETWORKS:
         raise UsageError(f"no network '{kind}'; there are: {', '.join(network_kinds())}")
     for_task = _FOR_TASK.get(task_name.partition("?")[0], _otherwise(found))
-    values = {**for_task, **_for_network(kind, found), **changes}
+    chosen = changes.get("algorithm", "ppo")
+    check_algorithm(chosen, found, taught=bool(changes.get("teacher") or changes.get("log")))
+    replayed = off_policy_values(chosen, found)
+    values = {**for_task, **_for_network(kind, found), **replayed, **changes}
     updates = values.pop("updates", None)
     cells = _NETWORKS[kind](len(found.observations), values.pop("hidden"))
     readout_kind = _READOUTS.get(kind, "readout")

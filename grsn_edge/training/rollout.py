@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from grsn_edge.training.head import Head
 from grsn_edge.training.recipes import Recipe
 from grsn_edge.training.teacher import TeacherLike
 
-__all__ = ["Batch", "Collector", "advantages"]
+__all__ = ["Batch", "Collector", "Episodes", "advantages"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +56,22 @@ class Batch:
         )
 
 
-class Collector:
+class Episodes:
     """Episodes that go on from one roll-out to the next.
 
     Args:
         env: a fresh batch; it is reset here.
         recipe: steps, discount and reward scale.
         rng: draws starts of episodes and exploration; shared with the learner.
-        teacher: labels every step; then the actor does not explore, and acts in ``share`` of the
-            episodes, the teacher in the others.
+
+    ``share``: of the episodes in which the actor acts, where there is a teacher.  ``finished``:
+    the returns of the episodes that ended in the last roll-out.
     """
 
-    def __init__(
-        self,
-        env: BatchedEnv,
-        recipe: Recipe,
-        rng: np.random.Generator,
-        teacher: TeacherLike | None = None,
-    ) -> None:
+    def __init__(self, env: BatchedEnv, recipe: Recipe, rng: np.random.Generator) -> None:
         self.env = env
         self.recipe = recipe
         self.rng = rng
-        self.teacher = teacher
         self.share = 1.0
         self.observation = env.reset(rng)
         env.stagger(rng)
@@ -89,6 +84,43 @@ class Collector:
         """Start from a reset state with this actor; the episodes themselves go on."""
         self.state = actor.initial_state(self.env.batch)
         self.keep = np.zeros((self.env.batch, 1), np.float32)
+
+    def snapshot(self) -> Mapping[str, npt.NDArray[Any]]:
+        """What is kept beside the episodes: nothing."""
+        return {}
+
+    def restore(self, snapshot: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go back to a :meth:`snapshot`."""
+
+    def _turn_over(self, step: Step) -> None:
+        done = step.done
+        self.returns += step.reward
+        self.observation = step.observation
+        self.keep = (~done)[:, None].astype(np.float32)
+        if done.any():
+            self.finished += self.returns[done].tolist()
+            self.returns[done] = 0.0
+            self.observation = self.env.reset(self.rng, done)
+
+
+class Collector(Episodes):
+    """Roll-outs for PPO, or to imitate.
+
+    Args:
+        env, recipe, rng: as for :class:`Episodes`.
+        teacher: labels every step; then the actor does not explore, and acts in ``share`` of the
+            episodes, the teacher in the others.
+    """
+
+    def __init__(
+        self,
+        env: BatchedEnv,
+        recipe: Recipe,
+        rng: np.random.Generator,
+        teacher: TeacherLike | None = None,
+    ) -> None:
+        super().__init__(env, recipe, rng)
+        self.teacher = teacher
 
     @torch.no_grad()
     def collect(self, actor: ActorLike, head: Head, critic: Critic, sense: Sense) -> Batch:
@@ -148,16 +180,6 @@ class Collector:
             cut = critic(torch.from_numpy(step.full[step.truncated])).numpy()
             reward[step.truncated] += self.recipe.gamma * cut
         return reward
-
-    def _turn_over(self, step: Step) -> None:
-        done = step.done
-        self.returns += step.reward
-        self.observation = step.observation
-        self.keep = (~done)[:, None].astype(np.float32)
-        if done.any():
-            self.finished += self.returns[done].tolist()
-            self.returns[done] = 0.0
-            self.observation = self.env.reset(self.rng, done)
 
 
 def advantages(

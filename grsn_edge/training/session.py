@@ -15,17 +15,15 @@ from grsn_edge.policy.encoder import FloatArray
 from grsn_edge.tasks import BatchedEnv, lessons, task
 from grsn_edge.training.actor import Actor, ActorLike
 from grsn_edge.training.agreement import Beside, agreement_with_log
+from grsn_edge.training.algorithms import algorithm
 from grsn_edge.training.calibrate import record
-from grsn_edge.training.critic import Critic
 from grsn_edge.training.evaluate import ActorAct, play
 from grsn_edge.training.freeze import observation_signal, plan_network, task_encoder
 from grsn_edge.training.head import Head
 from grsn_edge.training.imitation import student_share
-from grsn_edge.training.ppo import Learner
 from grsn_edge.training.progress import Evaluation
 from grsn_edge.training.quantised import QuantisedActor
 from grsn_edge.training.recipes import Recipe
-from grsn_edge.training.rollout import Collector
 from grsn_edge.training.teacher import LogTeacher, TeacherLike, load_teacher
 
 __all__ = ["DONE", "PHASES", "Best", "Session", "Update"]
@@ -78,14 +76,15 @@ class Session:
         self.encoder = task_encoder(self.task, recipe.observation)
         self.signal = observation_signal(self.task, recipe.observation)
         self.rng = np.random.default_rng(seed)
+        self.algorithm = algorithm(recipe, self.task)
         self.head = Head(self.task, recipe.log_std)
         actor = Actor(recipe.network, self.rng)
         self.lessons = lessons(self.task, recipe.log)
         played = self.lessons or self.task
-        self.critic = Critic(len(played.dynamics.full_scale), self.rng, recipe.critic_width)
+        self.critic = self.algorithm.critic(played, self.head, recipe, self.rng)
         env = BatchedEnv(played, recipe.envs)
         self.teacher = self._find_teacher(env)
-        self.collector = Collector(env, recipe, self.rng, self.teacher)
+        self.collector = self.algorithm.collector(env, recipe, self.rng, self.teacher)
         self.phase, self.update, self.env_steps = PHASES[0], 0, 0
         self.penalty, self.hold = 0.0, 0.0
         self.best: Best | None = None
@@ -261,7 +260,7 @@ class Session:
     def act_as(self, actor: ActorLike) -> None:
         """Go on with this actor, a fresh optimiser and reset states."""
         self.actor = actor
-        self.learner = Learner(actor, self.head, self.critic, self.recipe)
+        self.learner = self.algorithm.learner(actor, self.head, self.critic, self.recipe)
         self.collector.begin(actor)
 
     # ---- parameters ----------------------------------------------------------------------------
