@@ -10,7 +10,6 @@ from typing import Any
 
 from grsn_edge.errors import GrsnEdgeError, UsageError
 from grsn_edge.policy import write_atomically
-from grsn_edge.scoreboard.job import Result, run_job
 from grsn_edge.scoreboard.runner import Event, Outcomes, Watch
 from grsn_edge.scoreboard.store import MODEL, job_folder, job_key, read, write
 from grsn_edge.scoreboard.suites import Job
@@ -79,8 +78,10 @@ def _connected(address: str, side_by_side: int) -> Any:
     return ray
 
 
-def _remotely(job: Job, key: str, out: str) -> tuple[Result, bytes] | None:
+def _remotely(job: Job, key: str, out: str) -> tuple[dict[str, Any], bytes] | None:
     """On a node: the result and the policy's file, which may not share a file system with us."""
+    from grsn_edge.scoreboard.job import run_job
+
     folder = Path(out)
     result = run_job(job, folder, key=key)
     return None if result is None else (result, (job_folder(folder, job) / MODEL).read_bytes())

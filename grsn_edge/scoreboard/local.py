@@ -10,21 +10,26 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from grsn_edge.errors import GrsnEdgeError, UsageError
-from grsn_edge.scoreboard.job import run_job
 from grsn_edge.scoreboard.runner import Event, Outcomes, Watch
 from grsn_edge.scoreboard.store import job_key
 from grsn_edge.scoreboard.suites import Job
 
-__all__ = ["run_here", "usable_cores"]
+__all__ = ["Work", "run_here", "usable_cores"]
+
+Work = Callable[[Job, Path, Callable[[str, float], None], str], Any]
+"""As :func:`~grsn_edge.scoreboard.job.run_job`; a process must be able to import it."""
 
 _LOOK_S = 1.0
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GRSN_EDGE_WORKERS")
@@ -37,7 +42,9 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def run_here(jobs: Sequence[Job], out: Path, side_by_side: int, watch: Watch) -> Outcomes:
+def run_here(
+    jobs: Sequence[Job], out: Path, side_by_side: int, watch: Watch, work: Work | None = None
+) -> Outcomes:
     """Do jobs in processes, ``side_by_side`` at a time.
 
     Ctrl-C lets every running job save and end; a second one ends them at once, and what each
@@ -48,6 +55,7 @@ def run_here(jobs: Sequence[Job], out: Path, side_by_side: int, watch: Watch) ->
         out: folder of results.
         side_by_side: processes.
         watch: told of everything.
+        work: what a process does; None: ``run_job``.
 
     Raises:
         UsageError: fewer than one process.
@@ -57,29 +65,57 @@ def run_here(jobs: Sequence[Job], out: Path, side_by_side: int, watch: Watch) ->
     context = multiprocessing.get_context("spawn")
     stop, outcomes = context.Event(), Outcomes()
     waiting, running = list(jobs), list[_Running]()
-    before = _one_thread_each()
     try:
-        while running or (waiting and not stop.is_set()):
-            try:
-                while waiting and not stop.is_set() and len(running) < side_by_side:
-                    running.append(_start(context, waiting.pop(0), out, stop))
+        with _one_thread_each(), _asked() as asked:
+            while running or (waiting and not asked.is_set()):
+                if asked.is_set():
+                    stop.set()
+                while waiting and not asked.is_set() and len(running) < side_by_side:
+                    running.append(_start(context, waiting.pop(0), out, stop, work))
                     _tell(watch, outcomes, Event(running[-1].job, "begun"))
                 running = _heard(running, watch, outcomes)
-            except KeyboardInterrupt:
-                if stop.is_set():
-                    raise
-                stop.set()
-                outcomes.interrupted = True
+            outcomes.interrupted = outcomes.interrupted or bool(waiting)
     except KeyboardInterrupt:
         outcomes.interrupted = True
     finally:
         for one in running:
             one.process.terminate()
             one.process.join()
-        os.environ.update({name: value for name, value in before.items() if value is not None})
-        for name in (name for name, value in before.items() if value is None):
-            os.environ.pop(name, None)
     return outcomes
+
+
+@contextmanager
+def _asked() -> Iterator[threading.Event]:
+    """Set by the first Ctrl-C; the second interrupts."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Set what a child reads when it imports its libraries."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ |= {} if value is None else {name: value}
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,18 +125,10 @@ class _Running:
     line: Connection
 
 
-def _one_thread_each() -> dict[str, str | None]:
-    """Set what a child reads when it imports its libraries; returns what was there."""
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    return before
-
-
-def _start(context: Any, job: Job, out: Path, stop: Any) -> _Running:
+def _start(context: Any, job: Job, out: Path, stop: Any, work: Work | None) -> _Running:
     here, there = context.Pipe(duplex=False)
-    process = context.Process(
-        target=_child, args=(job, job_key(job), out, there, stop), name=job.title
-    )
+    given = (job, job_key(job), out, there, stop, work)
+    process = context.Process(target=_child, args=given, name=job.title)
     process.start()
     there.close()
     return _Running(job, process, here)
@@ -135,7 +163,7 @@ def _tell(watch: Watch, outcomes: Outcomes, event: Event) -> None:
 # ---- in the process ------------------------------------------------------------------------------
 
 
-def _child(job: Job, key: str, out: Path, line: Connection, stop: Any) -> None:
+def _child(job: Job, key: str, out: Path, line: Connection, stop: Any, work: Work | None) -> None:
     """Do one job, and say how it went; without anybody to hear it, save and end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -148,7 +176,7 @@ def _child(job: Job, key: str, out: Path, line: Connection, stop: Any) -> None:
             raise KeyboardInterrupt
 
     try:
-        done = run_job(job, out, tell, key)
+        done = (work or _default())(job, out, tell, key)
         last = ("interrupted" if done is None else "done", "", 0.0)
     except KeyboardInterrupt:
         last = ("interrupted", "", 0.0)
@@ -157,3 +185,10 @@ def _child(job: Job, key: str, out: Path, line: Connection, stop: Any) -> None:
     except Exception:
         last = ("failed", traceback.format_exc(limit=-6), 0.0)
     line.send(last)
+
+
+def _default() -> Work:
+    """Imported here, in the process: it brings torch."""
+    from grsn_edge.scoreboard.job import run_job
+
+    return run_job
