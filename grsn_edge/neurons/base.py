@@ -163,10 +163,6 @@ class Cell(ABC):
         if not (1 <= self.n_in <= 4096 and 1 <= self.size <= 4096):
             raise UsageError(f"{self.kind}: sizes are 1..4096, not {self.n_in} -> {self.size}")
 
-    def arrange(self, p: Params) -> IntArray | None:
-        """The order of the neurons in which their step costs least; None: any will do."""
-        return None
-
     # ---- float half --------------------------------------------------------------------------
 
     @abstractmethod

@@ -1,43 +1,46 @@
-"""Leaks in integers: Q15 factors, or powers of two, which are shifts.
+"""Leaks in integers: Q15 factors, one per neuron, or one power of two per layer, which is a shift.
 
 A leak is trained as the logit of β, and β acts as ``β v + (1 - β) drive``.  With ``pow2`` the part
-``1 - β`` is a power of two, 2^-k with k = 0 … 7, so β is 0, 1/2, 3/4, … 127/128, and ``β v`` is
-``v - shr(v, k)``: no multiplication.  In floats a straight-through projector rounds ``1 - β``; when
-a policy is frozen, each k becomes part of the plan.
+``1 - β`` is one power of two for all neurons of the layer, 2^-k with k = 1 … 7, so β is 1/2, 3/4, …
+127/128, and a step is ``v + shr(drive - v, k)``: no multiplication.  In floats a straight-through
+projector gives every neuron the power of two nearest to the geometric mean of the layer's
+``1 - β``; when a policy is frozen, k becomes part of the plan, and of the program.  Such a v takes
+15 bits, so that differences stay in 16.
 
-Neurons with equal k that stand side by side are shifted together; :func:`leak_order` sorts them.
+One k per layer, because a shift by as much as each neuron's own constant is slower than a
+multiplication where a processor cannot shift by more than one place (AVR), and sorting the neurons
+into groups costs more loops and copies than it saves (``docs/quantisation.md``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from grsn_edge.errors import UsageError
-from grsn_edge.neurons.base import INT16_MAX, Array, Integers, Params, Plan, Quantiser
-from grsn_edge.neurons.quantise import NumpyQuantiser, power_of_two
-from grsn_edge.program import Builder, IntArray, Value
+from grsn_edge.neurons.base import INT16_MAX, Array, Integers, Params, Plan, Quantiser, exact
+from grsn_edge.program import Value
 
 __all__ = [
     "Coefficients",
+    "bounds",
     "check_coefficients",
-    "decayed",
+    "headroom",
     "keep_plan",
     "kept",
     "leak_integers",
-    "leak_order",
     "leak_slope",
     "leaks",
+    "leaky",
 ]
 
 Coefficients = Literal["q15", "pow2"]
 """How leaks are represented."""
 
-_LEAST, _MOST = -7, 0  # exponents of 1 - β
+_FASTEST, _SLOWEST = 1, 7  # k
 
 
 def check_coefficients(kind: str, coefficients: str) -> None:
@@ -50,9 +53,12 @@ def check_coefficients(kind: str, coefficients: str) -> None:
 
 
 def leaks(leak: Array, coefficients: Coefficients) -> Array:
-    """β of logits, tensors; the gradient passes straight through the rounding."""
+    """β of logits, tensors; the gradient passes straight through the projector."""
     beta = leak.sigmoid()
-    return beta if coefficients == "q15" else 1.0 - power_of_two(1.0 - beta, _LEAST, _MOST)
+    if coefficients == "q15":
+        return beta
+    mean = (1.0 - beta.detach()).log2().mean().round().clamp(-_SLOWEST, -_FASTEST)
+    return 1.0 - mean.exp2() + (beta - beta.detach())
 
 
 def leak_slope(leak: Array) -> Array:
@@ -64,30 +70,39 @@ def leak_slope(leak: Array) -> Array:
 # ---- from float to integers ----------------------------------------------------------------------
 
 
+def headroom(coefficients: Coefficients) -> float:
+    """How much more than in int16 a value must leave free."""
+    return 1.0 if coefficients == "q15" else 2.0
+
+
+def bounds(plan: Plan) -> tuple[int, int]:
+    """Least and greatest integer of what leaks."""
+    bits = 14 if "leak_shift" in plan else 15
+    return -(1 << bits), (1 << bits) - 1
+
+
 def keep_plan(p: Params, coefficients: Coefficients) -> tuple[npt.NDArray[np.float64], Plan]:
-    """``1 - β`` of NumPy parameters, and the exponents to keep in the plan, if any."""
+    """What the drive is multiplied with beforehand, ``(size,)``, and what the plan keeps.
+
+    ``1 - β`` and nothing; or 1, because the shift comes behind the drive, and k.
+    """
     keep = 1.0 - 1.0 / (1.0 + np.exp(-np.asarray(p["leak"], np.float64)))
     if coefficients == "q15":
         return keep, {}
-    keep = NumpyQuantiser().power_of_two(keep, _LEAST, _MOST)
-    return keep, {"leak_shift": -np.log2(keep)}
-
-
-def leak_order(p: Params, coefficients: Coefficients) -> IntArray | None:
-    """The order of the neurons that puts equal shifts side by side; None: as they are."""
-    shifts = keep_plan(p, coefficients)[1].get("leak_shift")
-    return None if shifts is None else np.asarray(np.argsort(shifts, kind="stable"), np.int64)
+    shift = float(np.clip(-np.rint(np.log2(keep).mean()), _FASTEST, _SLOWEST))
+    return np.ones(keep.shape), {"leak_shift": exact(shift)}
 
 
 def kept(p: Params, plan: Plan, q: Quantiser) -> Array:
-    """``1 - β`` as the integers will have it: trained, or the plan's powers of two."""
-    if "leak_shift" in plan:
-        return q.constant(2.0 ** -plan["leak_shift"], like=p["leak"])
-    return 1.0 - q.sigmoid(p["leak"])
+    """What the drive is multiplied with, as in :func:`keep_plan`."""
+    beta = q.sigmoid(p["leak"])
+    if "leak_shift" not in plan:
+        return 1.0 - beta
+    return q.constant(np.ones(beta.shape), like=beta)
 
 
 def leak_integers(p: Params, plan: Plan, q: Quantiser) -> Integers:
-    """``leak.value``, β in Q15; nothing where leaks are shifts."""
+    """``leak.value``, β in Q15; nothing where the leak is a shift."""
     if "leak_shift" in plan:
         return {}
     return {"leak.value": q.round(q.sigmoid(p["leak"]) * 2.0**15, 0, INT16_MAX)}
@@ -96,15 +111,12 @@ def leak_integers(p: Params, plan: Plan, q: Quantiser) -> Integers:
 # ---- the integer step ----------------------------------------------------------------------------
 
 
-def decayed(b: Builder, plan: Plan, v: Value, leak: Callable[[], Value]) -> Value:
-    """``shr(β v, 15)`` with the constant β from ``leak``, or ``v - shr(v, k)``."""
+def leaky(plan: Plan, v: Value, drive: Value, leak: Callable[[], Value]) -> Value:
+    """``shr(β v, 15) + drive`` with the constant β from ``leak``, or ``v + shr(drive - v, k)``.
+
+    The factor 1 makes the latter the convex combination whose range is proven to be that of its
+    operands (``docs/SPEC.md`` §3).
+    """
     if "leak_shift" not in plan:
-        return (v * leak()).shr(15)
-    return v - _shifted(b, v, plan["leak_shift"].astype(np.int64))
-
-
-def _shifted(b: Builder, v: Value, shifts: IntArray) -> Value:
-    """``shr(v[i], shifts[i])``: one shift for each run of equal ones."""
-    cuts = [0, *(np.flatnonzero(np.diff(shifts)) + 1).tolist(), shifts.size]
-    runs = [(v if len(cuts) == 2 else v[i:j]).shr(int(shifts[i])) for i, j in pairwise(cuts)]
-    return runs[0] if len(runs) == 1 else b.concat(*runs)
+        return (v * leak()).shr(15) + drive
+    return v + ((drive - v) * 1).shr(int(plan["leak_shift"]))

@@ -46,12 +46,14 @@ from grsn_edge.neurons.base import (
 )
 from grsn_edge.neurons.coefficients import (
     Coefficients,
+    bounds,
     check_coefficients,
-    decayed,
+    headroom,
     keep_plan,
     kept,
     leak_integers,
     leaks,
+    leaky,
 )
 from grsn_edge.neurons.membrane import BIAS_LIMIT, numbered
 from grsn_edge.program import Builder, IntArray, Value
@@ -69,7 +71,7 @@ class FirstSpike(Cell):
     Args:
         ticks: small steps in one environment step.
         theta: threshold θ.
-        coefficients: leaks in ``q15``, or powers of two, ``pow2``:
+        coefficients: leaks in ``q15``, or one power of two for the layer, ``pow2``:
             :mod:`grsn_edge.neurons.coefficients`.
     """
 
@@ -125,6 +127,7 @@ class FirstSpike(Cell):
         """One unit in which θ is a power of two and int16 holds twice the largest drive."""
         drive = record.x @ p["weight"].T + p["bias"]
         most = max(2.0 * float(np.abs(drive).max(initial=0.0)), 2.0 * self.theta)
+        most *= headroom(self.coefficients)
         bits = int(np.clip(np.floor(np.log2(INT16_MAX * self.theta / most)), 9, 14))
         unit = self.theta * 2.0**-bits
         keep, shifts = keep_plan(p, self.coefficients)
@@ -165,14 +168,15 @@ class FirstSpike(Cell):
     def step(self, b: Builder, k: Mapping[str, IntArray], plan: Plan, x: Value) -> Value:
         """The module's equations in integers."""
         bits = int(plan["bits"])
-        left = b.state("u", self.size, lo=-(2**15), hi=INT16_MAX)
+        lo, hi = bounds(plan)
+        left = b.state("u", self.size, lo=lo, hi=hi)
         drive = b.matvec(k["drive.weight"], x, k["drive.bias"], name="drive")
         charge = drive.scale_by_power_of_two(int(plan["exponent"]))
         kappa = cache(lambda: b.const(k["leak.value"], name="leak"))
         theta = b.const(1 << bits, name="theta")
         u, fired, since = left, None, None
         for i in range(self.ticks):
-            u = (decayed(b, plan, u, kappa) + charge).clip(-(2**15), INT16_MAX)
+            u = leaky(plan, u, charge, kappa).clip(lo, hi)
             spike = b.apply("ge", u, theta, name=numbered("spike", i))
             fired = spike if fired is None else (fired + spike).clip(0, 1)
             since = fired if since is None else since + fired

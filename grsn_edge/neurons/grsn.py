@@ -20,9 +20,9 @@ the same input, and its output is the mean of their spikes (rate coding).  Inner
 Integers: the membrane of neuron ``i`` counts in units ``s_u[i]`` chosen so that its input weights
 need no requantisation (``W x`` is added as it is, or shifted by one exponent per layer); the
 current ``c`` counts in one unit per layer; F is Q15 from a table; β and the current's multiplier
-are Q``coefficient_shift``, summed in int32 and rounded once.  With powers of two for leaks, all
-``s_u[i] / (1 - β[i])`` are one power of two times the current's unit: β and the multiplier are
-shifts, and F is what is left to multiply with.
+are Q``coefficient_shift``, summed in int32 and rounded once.  With a power of two for the leak, all
+``s_u[i]`` are one power of two times the current's unit, and the charged membrane is
+``û + shr(W x + b + c - û, k)``: F is what is left to multiply with.
 """
 
 from __future__ import annotations
@@ -57,13 +57,14 @@ from grsn_edge.neurons.base import (
 )
 from grsn_edge.neurons.coefficients import (
     Coefficients,
+    bounds,
     check_coefficients,
-    decayed,
+    headroom,
     keep_plan,
     kept,
-    leak_order,
     leak_slope,
     leaks,
+    leaky,
 )
 from grsn_edge.neurons.leaks import LeakInit, check_leak_init, initial_leaks
 from grsn_edge.neurons.membrane import (
@@ -92,7 +93,7 @@ class Grsn(Cell):
         theta: threshold θ, in the unit of the float membrane.
         beta_init: how the leaks β are drawn, ``uniform``, ``log`` or ``gamma``.
         inner_steps: neuron steps in one environment step; above 1 the output is their mean.
-        coefficients: leaks in ``q15``, or powers of two, ``pow2``:
+        coefficients: leaks in ``q15``, or one power of two for the layer, ``pow2``:
             :mod:`grsn_edge.neurons.coefficients`.
     """
 
@@ -133,10 +134,6 @@ class Grsn(Cell):
         gates = {"w_gates": ("nn", "n" if self._recurrent else "x"), "b_gates": ("nn",)}
         drive = {"w_in": ("n", "x"), "b_in": ("n",)} if self._recurrent else {}
         return {**gates, "leak": ("n",), **drive}
-
-    def arrange(self, p: Params) -> IntArray | None:
-        """By leak, where leaks are shifts."""
-        return leak_order(p, self.coefficients)
 
     # ---- float half --------------------------------------------------------------------------
 
@@ -245,6 +242,7 @@ class Grsn(Cell):
         candidate_exponent = exponent_to_fill(most)
         fired = (record.out > 0) * self.theta
         reached = membrane_range(self.theta, record.after["u"], record.after["u"] + fired)
+        reached *= headroom(self.coefficients)
         plan: Plan = {
             "forget_unit": exact(forget_unit),
             "forget_shift": exact(forget_shift),
@@ -257,30 +255,24 @@ class Grsn(Cell):
         }
         keep, shifts = keep_plan(p, self.coefficients)
         if shifts:
-            return plan | shifts | self._shifted_units(p, plan, keep, x)
+            return plan | shifts | self._one_unit(p, plan, keep, x)
         if self._recurrent:
             plan |= drive_plan(p["w_in"], keep, x, reached, limit)
         gain = keep * plan["c_unit"] / plan["u_unit"]
         plan["coefficient_shift"] = exact(coefficient_shift(gain))
         return plan
 
-    def _shifted_units(
-        self, p: Params, plan: Plan, keep: npt.NDArray[np.float64], x: Signal
-    ) -> Plan:
-        """Membrane units in which ``(1 - β) c`` is ``c · 2^gain_exponent`` for every neuron."""
-        c_unit = float(plan["c_unit"])
-        common = float((plan["u_unit"] / keep).max()) / c_unit
-        common = 2.0 ** np.ceil(np.log2(common))
-        found = {}
+    def _one_unit(self, p: Params, plan: Plan, keep: npt.NDArray[np.float64], x: Signal) -> Plan:
+        """One membrane unit for the layer, a power of two of the current's."""
+        c_unit, needed = float(plan["c_unit"]), float(plan["u_unit"].max())
+        exponent = np.floor(np.log2(c_unit / needed))
+        found: Plan = {}
         if self._recurrent:
-            reached = keep * common * c_unit * INT16_MAX
-            found = drive_plan(p["w_in"], keep, x, reached, self.weight_limit)
-            more = float((found["u_unit"] / keep).max()) / (common * c_unit)
-            common *= 2.0 ** np.ceil(np.log2(more) - 1e-9)
-        return found | {
-            "u_unit": keep * common * c_unit,
-            "gain_exponent": exact(-np.rint(np.log2(common))),
-        }
+            unit = np.full(self.size, c_unit * 2.0**-exponent)
+            found = drive_plan(p["w_in"], keep, x, unit * INT16_MAX, self.weight_limit)
+            exponent -= np.ceil(np.log2(float((found["u_unit"] / unit).max())) - 1e-9)
+        unit = np.full(self.size, c_unit * 2.0**-exponent)
+        return {**found, "u_unit": unit, "gain_exponent": exact(exponent)}
 
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
         """Weights, coefficients Q``coefficient_shift``, thresholds in membrane units."""
@@ -325,7 +317,8 @@ class Grsn(Cell):
 
     def step(self, b: Builder, k: Mapping[str, IntArray], plan: Plan, x: Value) -> Value:
         """The module's equations in integers."""
-        u = b.state("u", self.size, lo=-(2**15), hi=INT16_MAX)
+        lo, hi = bounds(plan)
+        u = b.state("u", self.size, lo=lo, hi=hi)
         c = b.state("c", self.size, lo=0, hi=INT16_MAX)
         fired = b.state("o", self.size, lo=0, hi=1) if self._recurrent else None
         rest, current, count = u, c, None
@@ -336,10 +329,7 @@ class Grsn(Cell):
         for i in range(self.inner_steps):
             F, I = gated(i if self._recurrent else 0)  # noqa: E741
             current = I + (F * (current - I)).shr(15)
-            charged = self._charged(b, plan, rest, current, constant)
-            if self._recurrent:
-                charged = charged + drive().scale_by_power_of_two(int(plan["drive_exponent"]))
-            u_now = charged.clip(-(2**15), INT16_MAX)
+            u_now = self._charged(plan, rest, current, drive, constant)
             o = b.apply("ge", u_now, constant("theta"), name=numbered("spike", i))
             rest, count = u_now - constant("theta") * o, o if count is None else count + o
             gate_input = o if self._recurrent else x
@@ -352,18 +342,24 @@ class Grsn(Cell):
 
     def _charged(
         self,
-        b: Builder,
         plan: Plan,
         rest: Value,
         current: Value,
+        drive: Callable[[], Value],
         constant: Callable[[str], Value],
     ) -> Value:
-        """``β û + (1 - β) c``."""
+        """``β û + (1 - β)(W x + b + c)``, saturated."""
         if "leak_shift" in plan:
-            left = decayed(b, plan, rest, partial(constant, "leak"))
-            return left + current.scale_by_power_of_two(int(plan["gain_exponent"]))
-        beta, gain = constant("leak"), constant("gain")
-        return (rest * beta + current * gain).shr(int(plan["coefficient_shift"]))
+            given = current.scale_by_power_of_two(int(plan["gain_exponent"]))
+            if self._recurrent:
+                given = given + drive().scale_by_power_of_two(int(plan["drive_exponent"]))
+            charged = leaky(plan, rest, given, partial(constant, "leak"))
+        else:
+            beta, gain = constant("leak"), constant("gain")
+            charged = (rest * beta + current * gain).shr(int(plan["coefficient_shift"]))
+            if self._recurrent:
+                charged = charged + drive().scale_by_power_of_two(int(plan["drive_exponent"]))
+        return charged.clip(*bounds(plan))
 
     def _gates(
         self, b: Builder, k: Mapping[str, IntArray], plan: Plan, gate_input: Value, i: int

@@ -44,13 +44,14 @@ from grsn_edge.neurons.base import (
 )
 from grsn_edge.neurons.coefficients import (
     Coefficients,
+    bounds,
     check_coefficients,
-    decayed,
+    headroom,
     keep_plan,
     kept,
     leak_integers,
-    leak_order,
     leaks,
+    leaky,
 )
 from grsn_edge.neurons.leaks import LeakInit, check_leak_init, initial_leaks
 from grsn_edge.neurons.membrane import (
@@ -75,7 +76,7 @@ class Lif(Cell):
         theta: threshold θ, in the unit of the float membrane.
         beta_init: how the leaks β are drawn, ``uniform``, ``log`` or ``gamma``.
         inner_steps: neuron steps in one environment step; above 1 the output is their mean.
-        coefficients: leaks in ``q15``, or powers of two, ``pow2``:
+        coefficients: leaks in ``q15``, or one power of two for the layer, ``pow2``:
             :mod:`grsn_edge.neurons.coefficients`.
     """
 
@@ -105,10 +106,6 @@ class Lif(Cell):
     def axes(self) -> Mapping[str, tuple[str, ...]]:
         """Rows of neurons."""
         return {"w_in": ("n", "x"), "b_in": ("n",), "leak": ("n",)}
-
-    def arrange(self, p: Params) -> IntArray | None:
-        """By leak, where leaks are shifts."""
-        return leak_order(p, self.coefficients)
 
     def init(self, rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
         """Normal weights; leaks as ``beta_init`` says."""
@@ -142,6 +139,7 @@ class Lif(Cell):
         keep, shifts = keep_plan(p, self.coefficients)
         u = record.after["u"]
         reached = membrane_range(self.theta, u, u + (record.out > 0) * self.theta)
+        reached *= headroom(self.coefficients)
         return shifts | drive_plan(p["w_in"], keep, x, reached, self.weight_limit)
 
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:
@@ -165,14 +163,14 @@ class Lif(Cell):
 
     def step(self, b: Builder, k: Mapping[str, IntArray], plan: Plan, x: Value) -> Value:
         """The module's equations in integers."""
-        u = b.state("u", self.size, lo=-(2**15), hi=INT16_MAX)
+        lo, hi = bounds(plan)
+        u = b.state("u", self.size, lo=lo, hi=hi)
         drive = b.matvec(k["drive.weight"], x, k["drive.bias"], name="drive")
         charge = drive.scale_by_power_of_two(int(plan["drive_exponent"]))
         constant = cache(lambda name: b.const(k[f"{name}.value"], name=name))
         rest, count = u, None
         for i in range(self.inner_steps):
-            left = decayed(b, plan, rest, partial(constant, "leak"))
-            u_now = (left + charge).clip(-(2**15), INT16_MAX)
+            u_now = leaky(plan, rest, charge, partial(constant, "leak")).clip(lo, hi)
             o = b.apply("ge", u_now, constant("theta"), name=numbered("spike", i))
             rest = u_now - constant("theta") * o if self.reset == "soft" else u_now * (1 - o)
             count = o if count is None else count + o

@@ -35,13 +35,15 @@ from grsn_edge.neurons.base import (
 )
 from grsn_edge.neurons.coefficients import (
     Coefficients,
+    bounds,
     check_coefficients,
-    decayed,
+    headroom,
     keep_plan,
     kept,
     leak_integers,
     leak_slope,
     leaks,
+    leaky,
 )
 from grsn_edge.neurons.membrane import BIAS_LIMIT
 from grsn_edge.program import Builder, IntArray, Value
@@ -55,7 +57,7 @@ class Readout(Cell):
 
     Args:
         leaky: whether values are integrated over time; False reads the layer directly.
-        coefficients: leaks in ``q15``, or powers of two, ``pow2``:
+        coefficients: leaks in ``q15``, or one power of two for the layer, ``pow2``:
             :mod:`grsn_edge.neurons.coefficients`.
     """
 
@@ -127,6 +129,7 @@ class Readout(Cell):
         layer = (p["weight"] * keep[:, None]).reshape(1, -1)
         finest = float(reach(layer, self.weight_limit)[0]) * x.scale / self.weight_limit
         needed = max(2.0 * float(np.abs(record.out).max(initial=0.0)), 1.0) / INT16_MAX
+        needed *= headroom(self.coefficients) if self.leaky else 1.0
         exponent = int(np.clip(np.floor(np.log2(max(finest, 1e-9) / needed)), -30, 10))
         unit = max(needed, finest * 2.0**-exponent)
         return {
@@ -151,7 +154,7 @@ class Readout(Cell):
 
     def output(self, plan: Plan) -> Signal:
         """Values in int16."""
-        return Signal(float(plan["unit"]), -(2**15), INT16_MAX)
+        return Signal(float(plan["unit"]), *bounds(plan))
 
     def step(self, b: Builder, k: Mapping[str, IntArray], plan: Plan, x: Value) -> Value:
         """``v = clip(κ v' + drive)``."""
@@ -159,8 +162,8 @@ class Readout(Cell):
         value = drive.scale_by_power_of_two(int(plan["exponent"]))
         if not self.leaky:
             return value.clip(-(2**15), INT16_MAX)
-        v = b.state("v", self.size, lo=-(2**15), hi=INT16_MAX)
-        left = decayed(b, plan, v, lambda: b.const(k["leak.value"], name="leak"))
-        v_now = (left + value).clip(-(2**15), INT16_MAX)
+        lo, hi = bounds(plan)
+        v = b.state("v", self.size, lo=lo, hi=hi)
+        v_now = leaky(plan, v, value, lambda: b.const(k["leak.value"], name="leak")).clip(lo, hi)
         b.next(v, v_now)
         return v_now

@@ -47,14 +47,15 @@ from grsn_edge.neurons.base import (
 )
 from grsn_edge.neurons.coefficients import (
     Coefficients,
+    bounds,
     check_coefficients,
-    decayed,
+    headroom,
     keep_plan,
     kept,
     leak_integers,
-    leak_order,
     leak_slope,
     leaks,
+    leaky,
 )
 from grsn_edge.neurons.leaks import LeakInit, check_leak_init, initial_leaks
 from grsn_edge.neurons.membrane import drive_integers, drive_plan
@@ -70,7 +71,7 @@ class Rlif(Cell):
     Args:
         theta: threshold θ, in the unit of the float membrane.
         beta_init: how the leaks β are drawn, ``uniform``, ``log`` or ``gamma``.
-        coefficients: leaks in ``q15``, or powers of two, ``pow2``:
+        coefficients: leaks in ``q15``, or one power of two for the layer, ``pow2``:
             :mod:`grsn_edge.neurons.coefficients`.
     """
 
@@ -96,10 +97,6 @@ class Rlif(Cell):
     def axes(self) -> Mapping[str, tuple[str, ...]]:
         """Rows of neurons; columns, too, of what they tell each other."""
         return {"w_in": ("n", "x"), "b_in": ("n",), "w_rec": ("n", "n"), "leak": ("n",)}
-
-    def arrange(self, p: Params) -> IntArray | None:
-        """By leak, where leaks are shifts."""
-        return leak_order(p, self.coefficients)
 
     # ---- float half --------------------------------------------------------------------------
 
@@ -164,6 +161,7 @@ class Rlif(Cell):
         keep, shifts = keep_plan(p, self.coefficients)
         u = record.after["u"]
         reached = membrane_range(self.theta, u, u + record.out * self.theta)
+        reached *= headroom(self.coefficients)
         plan = shifts | drive_plan(p["w_in"], keep, x, reached, self.weight_limit)
         finest = keep * reach(p["w_rec"], self.weight_limit) / self.weight_limit
         exponent = np.ceil(np.log2(np.max(finest / plan["u_unit"])))
@@ -193,14 +191,14 @@ class Rlif(Cell):
 
     def step(self, b: Builder, k: Mapping[str, IntArray], plan: Plan, x: Value) -> Value:
         """The module's equations in integers."""
-        u = b.state("u", self.size, lo=-(2**15), hi=INT16_MAX)
+        lo, hi = bounds(plan)
+        u = b.state("u", self.size, lo=lo, hi=hi)
         fired = b.state("o", self.size, lo=0, hi=1)
         drive = b.matvec(k["drive.weight"], x, k["drive.bias"], name="drive")
         charge = drive.scale_by_power_of_two(int(plan["drive_exponent"]))
         recurrent = b.matvec(k["recurrent.weight"], fired, name="recurrent")
         charge = charge + recurrent.scale_by_power_of_two(int(plan["recurrent_exponent"]))
-        left = decayed(b, plan, u, lambda: b.const(k["leak.value"], name="leak"))
-        u_now = (left + charge).clip(-(2**15), INT16_MAX)
+        u_now = leaky(plan, u, charge, lambda: b.const(k["leak.value"], name="leak")).clip(lo, hi)
         theta = b.const(k["theta.value"], name="theta")
         o = b.apply("ge", u_now, theta, name="spike")
         b.next(u, u_now - theta * o)
