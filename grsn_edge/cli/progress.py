@@ -61,6 +61,8 @@ class TrainingDisplay:
             self._note = f"return {e.mean:.1f}, {100 * e.rate:.1f} % spikes"
             if e.agreement is not None:
                 self._note += f", {100 * e.agreement:.1f} % as taught"
+            if "wins" in progress.scalars:
+                self._note += f", {100 * progress.scalars['wins']:.0f} % won"
             if not self._live:
                 print(
                     f"{self._title}: {_NAMES[progress.phase]} "

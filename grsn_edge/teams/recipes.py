@@ -136,8 +136,19 @@ _MEMORIES: Mapping[str, Callable[[int], tuple[Cell, ...]]] = {
 }
 """What stands between the dense layer and the read-out."""
 
-_BUDGET = {"updates": 300, "tune_updates": 20}
+_BUDGET = {"updates": 250, "tune_updates": 15}
+_SPREAD = {
+    "gamma": 0.95,
+    "reward_scale": 0.02,
+    "envs": 64,
+    "batch": 64,
+    "replay": 2048,
+    "learn": 8,
+    "updates": 200,
+    "tune_updates": 10,
+}
 _FOR_TASK: Mapping[str, Mapping[str, Any]] = {
-    "spread-p": {"reward_scale": 0.1},
+    "battle": {"gamma": 0.97, "learn": 10},
+    "spread-p": _SPREAD,
     "balance-p": {"reward_scale": 0.1},
 }
