@@ -2,6 +2,7 @@
 
 from grsn_edge.runtime.batch import PolicyBatch
 from grsn_edge.runtime.executor import Executed, Executor, Timing, run_realtime
+from grsn_edge.runtime.live import Newest, World
 from grsn_edge.runtime.play import Episode, play_episode, play_episodes
 from grsn_edge.runtime.stream import LineResult, read_lines
 from grsn_edge.runtime.streaming import PolicySpec, StateSpec, StreamingPolicy, default_backend
@@ -11,11 +12,13 @@ __all__ = [
     "Executed",
     "Executor",
     "LineResult",
+    "Newest",
     "PolicyBatch",
     "PolicySpec",
     "StateSpec",
     "StreamingPolicy",
     "Timing",
+    "World",
     "default_backend",
     "play_episode",
     "play_episodes",

@@ -32,7 +32,7 @@ from grsn_edge.runtime.supervisor import (
 
 __all__ = ["Executed", "Executor", "Reason", "Timing", "run_realtime"]
 
-_WINDOW = 100
+WINDOW = 100
 _LEAST, _MOST = 0.8, 1.2
 _EARLY = 16
 """A call counts as due from a sixteenth of a period before on: loops jitter."""
@@ -131,7 +131,7 @@ class Executor:
         self._seen: list[npt.NDArray[Any]] = []
         self._late: int | None = None  # lateness of the step that has not ended yet
         self._last_step: int | None = None
-        self._intervals: deque[int] = deque(maxlen=_WINDOW)
+        self._intervals: deque[int] = deque(maxlen=WINDOW)
         self._skipped = self._bad_times = self._bad_run = 0
         self._self_test()
 

@@ -11,9 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from grsn_edge.errors import ObservationError, UsageError
+from grsn_edge.policy import Policy
 from grsn_edge.runtime.streaming import StreamingPolicy
 
-__all__ = ["Format", "LineResult", "read_lines"]
+__all__ = ["Format", "LineResult", "read_lines", "read_observations"]
 
 Format = Literal["auto", "json", "csv"]
 
@@ -45,6 +46,39 @@ def read_lines(
         lines: text, with or without line ends.
         form: ``auto`` takes the form from the first line.
     """
+    for number, reader, line in _parsed_by(policy.policy, lines, form):
+        yield _one(policy, reader, number, line)
+
+
+def read_observations(
+    policy: Policy, lines: Iterable[str], form: Format = "auto"
+) -> Iterator[list[float] | ObservationError]:
+    """Observations ``(n,)`` of the same lines, for a loop that keeps its own time.
+
+    There a reset has no meaning: such a line, and a bad one, gives an error instead.
+    """
+    for number, reader, line in _parsed_by(policy, lines, form):
+        try:
+            yield _observation(reader, line)
+        except ObservationError as error:
+            yield ObservationError(f"line {number}: {error}")
+
+
+def _observation(reader: _Reader, line: str) -> list[float]:
+    request = _request(reader, line)
+    if request.observation is None or request.reset:
+        raise ObservationError("a reset has no place in real time; arming resets")
+    if len(request.observation) != len(reader.names):
+        raise ObservationError(
+            f"{len(request.observation)} numbers; the channels are {', '.join(reader.names)}"
+        )
+    return request.observation
+
+
+def _parsed_by(
+    policy: Policy, lines: Iterable[str], form: Format
+) -> Iterator[tuple[int, _Reader, str]]:
+    """Lines that say something, with their numbers and the reader of their form."""
     reader: _Reader | None = None
     for number, raw in enumerate(lines, 1):
         line = raw.strip()
@@ -54,14 +88,18 @@ def read_lines(
             reader = _reader(policy, form, line)
             if reader.take_header(line):
                 continue
-        yield _one(policy, reader, number, line)
+        yield number, reader, line
+
+
+def _request(reader: _Reader, line: str) -> _Request:
+    if len(line) > _MAX_LINE:
+        raise ObservationError(f"the line is longer than {_MAX_LINE} characters")
+    return reader.parse(line)
 
 
 def _one(policy: StreamingPolicy, reader: _Reader, number: int, line: str) -> LineResult:
     try:
-        if len(line) > _MAX_LINE:
-            raise ObservationError(f"the line is longer than {_MAX_LINE} characters")
-        request = reader.parse(line)
+        request = _request(reader, line)
         if request.observation is None:
             policy.reset()
             return LineResult(number, None, None, reader.write_reset())
@@ -176,8 +214,8 @@ class _CsvReader(_Reader):
             raise ObservationError(f"not CSV: {error}") from None
 
 
-def _reader(policy: StreamingPolicy, form: Format, line: str) -> _Reader:
-    names = [channel.name for channel in policy.policy.observations]
+def _reader(policy: Policy, form: Format, line: str) -> _Reader:
+    names = [channel.name for channel in policy.observations]
     if form not in ("auto", "json", "csv"):
         raise UsageError(f"a stream is json or csv, not '{form}'")
     is_json = form == "json" or (form == "auto" and line[0] in "[{")

@@ -91,8 +91,8 @@ class StreamingPolicy:
     a discrete policy one int32 or int64, ``(1,)`` or ``()``.  On the backend ``native`` that is one
     call of C, which allocates nothing: a third faster than :attr:`step` where that makes an array.
     For a discrete policy :attr:`step` is the faster one: NumPy takes longer to lend the memory of a
-    second array than Python to make a small integer.  Raises also :class:`UsageError` for an array that cannot
-    take the action; the state is then as before.
+    second array than Python to make a small integer.  Raises also :class:`UsageError` for an array
+    that cannot take the action; the state is then as before.
     """
 
     def __init__(self, policy: Policy, backend: str = "auto") -> None:
