@@ -40,7 +40,16 @@ from grsn_edge.training.runs import float_play
 
 EPISODES, FIRST_EPISODE = 100, 10_000
 
-SHIPPED = {"cartpole-p": 0.05, "cartpole-v": 0.05, "pendulum-p": 0.1, "pendulum-v": None}
+SHIPPED = {
+    "cartpole-p": 0.05,
+    "cartpole-v": 0.05,
+    "pendulum-p": 0.1,
+    "pendulum-v": None,
+    "tmaze": 0.1,
+    "lunarlander-p": None,
+    "hopper-p": None,
+    "halfcheetah-p": None,
+}
 """Tasks with the spike rate that their policies are trained for."""
 
 
