@@ -273,11 +273,11 @@ _SIMULATED = {
     "goal": None,
     "gamma": 0.99,
     "reward_scale": 0.1,
-    "lr": 2e-3,
+    "lr": 2.5e-3,
     "envs": 256,
     "steps": 16,
     "epochs": 6,
-    "minibatches": 8,
+    "minibatches": 4,
     "float_steps": 256 * 4096,
     "quieten_steps": 75 * 4096,
     "tune_steps": 25 * 4096,
@@ -286,7 +286,13 @@ _SIMULATED = {
 }
 """Short roll-outs of many environments: a scan's cost is its length, hardly its width."""
 
-_LUNARLANDER = {**_SIMULATED, "goal": 200.0, "reward_scale": 0.05, "entropy": 0.01}
+_LUNARLANDER = {
+    **_SIMULATED,
+    "goal": 200.0,
+    "stop_at": 230.0,
+    "reward_scale": 0.05,
+    "entropy": 0.005,
+}
 _WALKERS = {**_SIMULATED, "entropy": 0.0, "observation": "int16"}
 """Positions of eight bits are too coarse to tell velocities 8 ms apart."""
 
