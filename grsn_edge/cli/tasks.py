@@ -15,6 +15,7 @@ EXAMPLE = "grsn-edge tasks"
 
 _FORMS = """\
 any environment of gymnasium:  gym:ID?mask=0,2&scale=1,0.5&steps=N (options at will)
+recorded data:                 log:FILE?act=COLUMN,COLUMN (see docs/imitation.md)
 any of them late or noisy:     NAME?delay=K&noise=S, K in steps, S in full scales
 """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from math import ceil, floor, inf, log10
 from typing import Any
 
@@ -50,6 +52,8 @@ def gym_task(base: str, options: dict[str, str]) -> tuple[Task, dict[str, str]]:
     from grsn_edge.tasks.environments import make_flat
 
     environment = base.removeprefix(PREFIX)
+    if imported_by(base):
+        _look_in_the_working_directory()
     env = make_flat(environment)
     try:
         offset, scale = _ranges(env)
@@ -62,6 +66,13 @@ def gym_task(base: str, options: dict[str, str]) -> tuple[Task, dict[str, str]]:
         return _task(base, env, observed, offset, scale, steps), texts
     finally:
         env.close()
+
+
+def _look_in_the_working_directory() -> None:
+    """Last of all, as ``python -m`` does first: a console script knows only installed modules."""
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.append(here)
 
 
 def _task(

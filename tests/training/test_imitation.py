@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,11 @@ import pytest
 import torch
 
 from grsn_edge.cli.main import main
-from grsn_edge.errors import CheckpointError, TrainingError
+from grsn_edge.errors import CheckpointError, TrainingError, UsageError
 from grsn_edge.policy import dumps
+from grsn_edge.runtime import StreamingPolicy, play_episodes
 from grsn_edge.tasks import BatchedEnv, task
+from grsn_edge.tasks.environments import make_environment
 from grsn_edge.training.critic import Critic
 from grsn_edge.training.evaluate import play
 from grsn_edge.training.head import Head
@@ -171,6 +175,73 @@ def test_continuous_actions_are_imitated_through_the_integers_too() -> None:
     train(student("pendulum-p", PENDULUM), seed=0, watch=heard.append)
     assert {"imitation", "agreement", "rate"} <= set(heard[-1].scalars)
     assert heard[-1].phase == "tune"
+
+
+# ---- logs ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Ten episodes of the shipped policy, as ``run --task`` prints them."""
+    path = tmp_path_factory.mktemp("log") / "cartpole.jsonl"
+    lines: list[str] = []
+    with StreamingPolicy.load(CARTPOLE) as policy:
+        note = lambda seen, did: lines.append(  # noqa: E731
+            json.dumps({"observation": np.asarray(seen).tolist(), "action": int(did)})
+        )
+        env = make_environment("cartpole-p")
+        lines.extend("{}" for _ in play_episodes(policy, env, 10, 0, 60, note))
+    path.write_text("\n".join(lines))
+    return str(path)
+
+
+def from_log(task_name: str, log: str | None, updates: int = 3) -> Recipe:
+    return replace(student(task_name, updates=updates), teacher=None, log=log)
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_a_student_of_a_log_goes_through_all_phases_and_resumes(
+    simulated: bool, log: str, tmp_path: Path
+) -> None:
+    wanted = from_log("cartpole-p", log) if simulated else from_log(f"log:{log}", None)
+
+    def interrupt(progress: Progress) -> None:
+        if progress.env_steps == 5 * 128:
+            raise KeyboardInterrupt
+
+    whole = train(wanted, seed=3)
+    assert list(whole.results) == ["float", "quieten", "freeze", "tune"]
+    assert all(e.agreement is not None for e in whole.evaluations)
+    assert not train(wanted, seed=3, folder=tmp_path, watch=interrupt).finished
+    assert finished(resume(tmp_path)) == finished(whole)
+
+
+def test_without_a_simulation_the_return_is_the_agreement(log: str) -> None:
+    result = train(from_log(f"log:{log}", None), seed=0).results["tune"]
+    assert result.agreement == pytest.approx(result.mean / 100)
+
+
+def test_enough_agreement_ends_the_first_phase(log: str) -> None:
+    wanted = replace(from_log("cartpole-p", log, updates=30), stop_agreement=0.4)
+    heard: list[Progress] = []
+    train(wanted, seed=0, watch=heard.append)
+    assert sum(p.phase == "float" for p in heard) < 30
+
+
+def test_a_run_is_not_resumed_with_another_log(log: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text(Path(log).read_text())
+    train(from_log("cartpole-p", str(path)), seed=0, folder=tmp_path / "run")
+    path.write_text("\n".join(Path(log).read_text().splitlines()[:-70]))
+    with pytest.raises(CheckpointError, match="not the one that the run began with"):
+        resume(tmp_path / "run")
+
+
+def test_agreement_without_anyone_to_agree_with_is_refused() -> None:
+    with pytest.raises(UsageError, match="nothing to agree with"):
+        Session(replace(student(), teacher=None, stop_agreement=0.9), 0)
+    with pytest.raises(UsageError, match="not from both"):
+        replace(student(), log="a.csv")
 
 
 # ---- errors --------------------------------------------------------------------------------------
