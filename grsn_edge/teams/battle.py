@@ -109,7 +109,7 @@ class _Field:
         rewards = {
             "step_reward": -0.005,
             "dead_penalty": -0.1,
-            "attack_penalty": -0.1,
+            "attack_penalty": 0.0,
             "attack_opponent_reward": 0.2,
         }
         config = battle.get_config(SIZE, False, 0, **rewards)

@@ -44,14 +44,14 @@ class TeamRecipe:
     updates: int
     tune_updates: int
     gamma: float = 0.99
-    trace: float = 0.6
+    trace: float = 0.8
     reward_scale: float = 1.0
-    lr: float = 1e-3
+    lr: float = 2e-3
     tune_lr: float = 2e-4
     grad_norm: float = 10.0
-    copy_every: int = 100
+    copy_every: int = 25
     embed: int = 32
-    explore: float = 0.4
+    explore: float = 0.5
     epsilon: float = 0.05
     envs: int = 32
     learn: int = 12
