@@ -136,7 +136,7 @@ _MEMORIES: Mapping[str, Callable[[int], tuple[Cell, ...]]] = {
 }
 """What stands between the dense layer and the read-out."""
 
-_BUDGET = {"updates": 250, "tune_updates": 15}
+_BUDGET = {"updates": 160, "tune_updates": 10}
 _SPREAD = {
     "gamma": 0.95,
     "reward_scale": 0.02,
@@ -144,8 +144,8 @@ _SPREAD = {
     "batch": 64,
     "replay": 2048,
     "learn": 8,
-    "updates": 200,
-    "tune_updates": 10,
+    "updates": 110,
+    "tune_updates": 6,
 }
 _FOR_TASK: Mapping[str, Mapping[str, Any]] = {
     "battle": {"gamma": 0.97, "learn": 10},
