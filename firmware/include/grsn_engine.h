@@ -49,6 +49,11 @@ uint8_t *grsn_engine_saved(grsn_engine_t *engine);
 /* The first GRSN_HASH_SIZE bytes are the model hash.  Not to be called while none is open. */
 const uint8_t *grsn_engine_hash(const grsn_engine_t *engine);
 
+/* What the policy says of itself: JSON in UTF-8 with its `name`, and in the virtual machine the names
+ * and units of its channels (docs/SPEC.md §9.3), and the bytes of it; NULL and 0 where there is
+ * none.  Not to be called while no policy is open. */
+const uint8_t *grsn_engine_text(const grsn_engine_t *engine, uint32_t *size);
+
 /* The policy's supervisor section (docs/SPEC.md §11.2), and its bytes; NULL and 0 where there is
  * none.  Not to be called while no policy is open. */
 const uint8_t *grsn_engine_supervisor(const grsn_engine_t *engine, uint32_t *size);

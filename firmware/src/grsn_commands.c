@@ -88,8 +88,31 @@ static void info_counters(const grsn_app_t *app, reply_t *reply)
     grsn_put32(reply, app->counters.steps);
 }
 
+/* A piece of the text, from an offset on. */
+static grsn_result_t info_text(const grsn_app_t *app, request_t request, reply_t *reply)
+{
+    const uint32_t room = GRSN_LINK_PAYLOAD - 6u, offset = grsn_link_u32(request.bytes + 1);
+    const uint8_t *text = NULL;
+    uint32_t size = 0;
+    if (grsn_app_is_open(app)) {
+        text = grsn_engine_text(&app->engine, &size);
+    }
+    if (offset > size) {
+        return GRSN_REFUSED_MALFORMED;
+    }
+    grsn_put8(reply, request.bytes[0]);
+    grsn_put32(reply, size);
+    for (uint32_t i = offset; i < size && i - offset < room; i++) {
+        grsn_put8(reply, text[i]);
+    }
+    return GRSN_DONE;
+}
+
 static grsn_result_t info(grsn_app_t *app, request_t request, reply_t *reply)
 {
+    if (request.count == 5 && request.bytes[0] == 3) {
+        return info_text(app, request, reply);
+    }
     if (request.count != 1 || request.bytes[0] > 2) {
         return GRSN_REFUSED_MALFORMED;
     }

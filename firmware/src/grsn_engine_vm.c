@@ -74,6 +74,12 @@ const uint8_t *grsn_engine_hash(const grsn_engine_t *engine)
     return grsn_model_hash(&engine->model);
 }
 
+const uint8_t *grsn_engine_text(const grsn_engine_t *engine, uint32_t *size)
+{
+    *size = 0;
+    return grsn_section(&engine->model, GRSN_SECTION_TEXT, size);
+}
+
 const uint8_t *grsn_engine_supervisor(const grsn_engine_t *engine, uint32_t *size)
 {
     *size = 0;

@@ -158,7 +158,8 @@ def _info(args: argparse.Namespace) -> Result:
         for part in ("hello", "board", "model", "counters", "link")
         for name, value in data[part].items()
     ]
-    return Result(data, columns([("address", found.address), *rows]))
+    policy = [("policy", found.name)] if found.name else []
+    return Result(data, columns([("address", found.address), *policy, *rows]))
 
 
 def _flash(args: argparse.Namespace) -> Result:

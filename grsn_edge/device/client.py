@@ -23,7 +23,7 @@ from grsn_edge.device.protocol import (
     StepReply,
     SupervisorStatus,
 )
-from grsn_edge.device.reports import DeviceInfo, Profile
+from grsn_edge.device.reports import DeviceInfo, Profile, policy_name
 from grsn_edge.device.session import Session
 from grsn_edge.device.transport import Transport, open_transport
 from grsn_edge.errors import ModelMismatch, ObservationError, StateError, UsageError
@@ -136,7 +136,8 @@ class Device:
         self._read_model()
         counters = DeviceCounters.unpack(self._info(InfoPage.COUNTERS))
         link = replace(self._session.counters)
-        return DeviceInfo(self._address, self._session.hello, board, self.model, counters, link)
+        hello, name = self._session.hello, policy_name(self._session)
+        return DeviceInfo(self._address, hello, board, self.model, name, counters, link)
 
     def use(self, policy: Policy) -> None:
         """From now on mean this policy: integers travel in its types, and another is refused.

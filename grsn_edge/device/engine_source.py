@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from grsn_edge.backends._c.emit import emit
 from grsn_edge.errors import UsageError
-from grsn_edge.policy import Policy, model_hash, supervisor_section
+from grsn_edge.policy import Policy, canonical, model_hash, supervisor_section
 from grsn_edge.program import IntArray, Node
 
 __all__ = ["REPLACED", "engine_source"]
@@ -44,6 +44,7 @@ def engine_source(policy: Policy) -> str:
             period=round(policy.period_s * 1e6),
             golden=golden.steps,
         ),
+        _text(policy),
         _supervisor(policy),
         _step(source, program[value]),
         _state(states, fields),
@@ -139,6 +140,22 @@ uint8_t *grsn_engine_saved(grsn_engine_t *engine)
 const uint8_t *grsn_engine_hash(const grsn_engine_t *engine)
 {{
     return engine->model.image;
+}}
+
+"""
+
+
+def _text(policy: Policy) -> str:
+    """Its name alone: the names of channels would be memory that small boards lack."""
+    text = canonical.encode({"name": policy.name}).encode()
+    return f"""\
+static const uint8_t text[] = {{{", ".join(map(str, text))}}};
+
+const uint8_t *grsn_engine_text(const grsn_engine_t *engine, uint32_t *size)
+{{
+    (void)engine;
+    *size = sizeof text;
+    return text;
 }}
 
 """

@@ -26,8 +26,8 @@ class DevicePolicy(StreamingPolicy):
             policy.reset()
             action = policy.step([0.01, -0.02])
 
-    ``step``, ``reset``, ``state``, ``spec`` and ``verify`` are those of :class:`StreamingPolicy`;
-    closing it leaves the device open.
+    ``step``, ``step_into``, ``reset``, ``state``, ``spec`` and ``verify`` are those of
+    :class:`StreamingPolicy`; closing it leaves the device open.
 
     Args:
         device: an open device that runs this policy (see :meth:`Device.load`).
@@ -44,6 +44,7 @@ class DevicePolicy(StreamingPolicy):
         self.backend = f"device {device.address}"
         self._runner = DeviceRunner(device, self.policy.program)
         self.step = self._step
+        self.step_into = self._step_into
 
 
 class DeviceRunner(Runner):

@@ -80,6 +80,7 @@ class InfoPage(IntEnum):
     BOARD = 0
     MODEL = 1
     COUNTERS = 2
+    TEXT = 3
 
 
 class Counter(IntEnum):

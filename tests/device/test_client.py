@@ -76,6 +76,7 @@ def test_info_tells_what_runs_where(device: Device, toy: Policy) -> None:
     assert (info.board.name, info.board.library, info.board.engine) == ("linux", "0.1.0", "vm")
     assert (info.board.counter, info.board.counter_hz) == (Counter.NANOSECONDS, 10**9)
     assert info.model.hash == model_hash(toy)
+    assert info.name == toy.name
     assert (info.model.observation_n, info.model.action_n, info.model.state_size) == (2, 1, 8)
     assert (info.model.golden_steps, info.model.self_test) == (20, -1)
     assert info.model.period_us == 20_000
@@ -84,6 +85,15 @@ def test_info_tells_what_runs_where(device: Device, toy: Policy) -> None:
 
 def test_the_firmware_has_the_version_of_the_package(device: Device) -> None:
     assert device.info().board.library == version("grsn-edge")
+
+
+def test_a_name_that_no_frame_holds_comes_in_pieces(
+    machine: Path, toy: Policy, tmp_path: Path
+) -> None:
+    name = "a long story, " * 80
+    (tmp_path / "long.img").write_bytes(image(replace(toy, name=name)))
+    with Device.open(f"exec:{machine} --image {tmp_path / 'long.img'}") as device:
+        assert device.info().name == name
 
 
 @pytest.mark.parametrize("kind", ["machine", "compiled", "tiny"])
@@ -115,6 +125,10 @@ def test_a_policy_on_a_device_is_a_streaming_policy(device: Device, toy: Policy)
     after = policy.step([0.1, -3.0])
     policy.state = before
     assert policy.step([0.1, -3.0]) == after
+    policy.state = before
+    action = np.zeros(1, np.int64)
+    policy.step_into([0.1, -3.0], action)
+    assert action == [after]
     assert first in (0, 1, 2)
     assert policy.spec.model_hash == model_hash(toy)
     with pytest.raises(ObservationError, match="NaN"):
@@ -274,6 +288,7 @@ def test_a_device_that_restarts_is_noticed_and_can_be_used_again(compiled: Path)
         with process(compiled, "--tcp", address.rpartition(":")[2]):
             device.reopen()
             assert device.info().counters.steps == 0
+            assert device.info().name == "toy"
             device.close()
 
 
