@@ -6,9 +6,16 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from grsn_edge.cli.main import INTERRUPTED
 from grsn_edge.cli.result import Result, columns
+from grsn_edge.errors import UsageError
+
+if TYPE_CHECKING:
+    from grsn_edge.training.pipeline import Outcome
+    from grsn_edge.training.recipes import Recipe
+    from grsn_edge.training.session import Tensors
 
 SUMMARY = "train a policy on a task, freeze it to integers and fine-tune it"
 EXAMPLE = "grsn-edge train cartpole-p --spike-rate 0.05 --seed 0 --out out/cartpole-p"
@@ -47,18 +54,39 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="with --teacher, --log or a log: task: share of steps as taught that is enough",
     )
+    _configure_integers(parser)
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=Path,
+        help="folder of a run of this task: begin after its first phase, with what it learned",
+    )
     parser.add_argument("--out", type=Path, help="folder (default out/TASK-NETWORK-SEED)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in that folder")
+
+
+def _configure_integers(parser: argparse.ArgumentParser) -> None:
+    """What the deployed integers are, and what they may cost: docs/quantisation.md."""
+    add = parser.add_argument
+    add("--weights", type=int, choices=(8, 6, 4), help="bits of a weight (default 8)")
+    add("--coefficients", choices=("q15", "pow2"), help="leaks: q15 (default) or shifts, pow2")
+    add("--prune", type=float, help="share of each layer's neurons to take out, such as 0.25")
+    add("--prune-to", type=int, help="neurons that each layer keeps, instead")
+    add(
+        "--budget",
+        help="cost of a deployed step to meet, such as 3000instr@m4-c (-c: compiled to C), "
+        "60000cycles@avr or 500nJ@nRF52840 (modelled)",
+    )
 
 
 def run(args: argparse.Namespace) -> Result:
     """Train with a progress bar; Ctrl-C saves."""
     from grsn_edge.cli.progress import TrainingDisplay
     from grsn_edge.policy import save
+    from grsn_edge.profiling.price import price
     from grsn_edge.tasks import described, folder_name
     from grsn_edge.training.pipeline import resume, train
-    from grsn_edge.training.recipes import recipe
 
     given = {"mask": args.mask, "delay": args.delay, "noise": args.noise}
     args.task = described(args.task, given)
@@ -66,19 +94,9 @@ def run(args: argparse.Namespace) -> Result:
     provenance = {"command": command_line(args)}
     with TrainingDisplay(args.task) as watch:
         if args.resume:
-            outcome = resume(folder, watch=watch, provenance=provenance)
+            outcome = resume(folder, watch=watch, provenance=provenance, pricing=price)
         else:
-            changes = {
-                "algorithm": args.algorithm,
-                "hidden": args.hidden,
-                "spike_rate": args.spike_rate,
-                "updates": args.updates,
-                "teacher": args.teacher,
-                "log": args.log,
-                "stop_agreement": args.agreement,
-            }
-            changed = {name: value for name, value in changes.items() if value is not None}
-            wanted = recipe(args.task, args.network, **changed)
+            wanted, start = _wanted(args)
             outcome = train(
                 wanted,
                 seed=args.seed,
@@ -86,6 +104,8 @@ def run(args: argparse.Namespace) -> Result:
                 overwrite=args.overwrite,
                 watch=watch,
                 provenance=provenance,
+                pricing=price,
+                start=start,
             )
     if outcome.policies is None:
         note = f"interrupted and saved; go on with: {command_line(args)} --resume"
@@ -93,14 +113,66 @@ def run(args: argparse.Namespace) -> Result:
         return Result({"finished": False, "folder": str(folder)}, "", INTERRUPTED)
     save(outcome.policies.fine_tuned, folder / "model.grsn")
     save(outcome.policies.post_training, folder / "model-post-training.grsn")
+    return _told(outcome, folder)
+
+
+def _wanted(args: argparse.Namespace) -> tuple[Recipe, Tensors | None]:
+    """The recipe, and the parameters of the run to begin from, if there is one."""
+    from grsn_edge.profiling.price import check_budget
+    from grsn_edge.training.budget import parse_budget
+    from grsn_edge.training.recipes import recipe
+    from grsn_edge.training.runs import derived
+
+    names = ("spike_rate", "weights", "coefficients", "prune", "prune_to", "budget")
+    changes = {name: getattr(args, name) for name in names}
+    if args.start is None:
+        fresh = ("algorithm", "hidden", "updates", "teacher", "log")
+        changes |= {name: getattr(args, name) for name in fresh}
+        changes["stop_agreement"] = args.agreement
+    changed = {name: value for name, value in changes.items() if value is not None}
+    if args.budget is not None:
+        check_budget(parse_budget(args.budget))
+    if args.start is None:
+        return recipe(args.task, args.network, **changed), None
+    wanted, start = derived(args.start, **changed)
+    if wanted.task != args.task:
+        raise UsageError(f"'{args.start}' is a run of {wanted.task}, not of {args.task}")
+    return wanted, start
+
+
+def _told(outcome: Outcome, folder: Path) -> Result:
+    """What a finished run reached and cost."""
     results = {name: e.config() for name, e in outcome.results.items()}
     rows = [("on fresh episodes", "return", "sd", "spikes per neuron and step")]
     rows += [
         (name, f"{e.mean:.1f}", f"{e.std:.1f}", f"{100 * e.rate:.1f} %")
         for name, e in outcome.results.items()
     ]
-    data = {"finished": True, "model": str(folder / "model.grsn"), "results": results}
-    return Result(data, f"{columns(rows)}\n\nfrozen policy: {folder / 'model.grsn'}")
+    data: dict[str, Any] = {
+        "finished": True,
+        "model": str(folder / "model.grsn"),
+        "results": results,
+    }
+    lines = [columns(rows), ""]
+    before, after = outcome.sizes
+    if before != after:
+        data["pruned"] = {"before": before, "after": after}
+        hidden = f"{before[:-1]} to {after[:-1]}".replace("[", "").replace("]", "")
+        lines.append(f"neurons: {hidden}")
+    if outcome.budget is not None:
+        budget, cost = outcome.budget
+        data |= {
+            "budget": str(budget),
+            "budget_met": outcome.budget_met,
+            "step": cost.config(),
+        }
+        verdict = "met" if outcome.budget_met else "NOT MET"
+        lines.append(
+            f"budget {budget}: {verdict}: {cost.mean:,.0f} a step, mean of {cost.steps:,} "
+            f"({cost.counted}), {100 * cost.rate:.1f} % spikes"
+        )
+    lines.append(f"frozen policy: {folder / 'model.grsn'}")
+    return Result(data, "\n".join(lines))
 
 
 def command_line(args: argparse.Namespace) -> str:
@@ -114,5 +186,11 @@ def command_line(args: argparse.Namespace) -> str:
     parts += [f"--teacher {shlex.quote(args.teacher)}"] if args.teacher else []
     parts += [f"--log {shlex.quote(args.log)}"] if args.log else []
     parts += [f"--agreement {args.agreement:g}"] if args.agreement is not None else []
+    parts += [f"--weights {args.weights}"] if args.weights else []
+    parts += [f"--coefficients {args.coefficients}"] if args.coefficients else []
+    parts += [f"--prune {args.prune:g}"] if args.prune is not None else []
+    parts += [f"--prune-to {args.prune_to}"] if args.prune_to is not None else []
+    parts += [f"--budget {args.budget}"] if args.budget else []
+    parts += [f"--from {shlex.quote(str(args.start))}"] if args.start else []
     parts += [f"--out {args.out}"] if args.out else []
     return " ".join(parts)

@@ -17,6 +17,7 @@ from grsn_edge.training.archive import (
     under,
     write_archive,
 )
+from grsn_edge.training.budget import Pricing
 from grsn_edge.training.progress import Evaluation
 from grsn_edge.training.recipes import Recipe
 from grsn_edge.training.session import Best, Session
@@ -37,15 +38,19 @@ def save_session(session: Session, path: str | os.PathLike[str]) -> None:
     write_archive(path, _KEY, _arrays(session), _meta(session))
 
 
-def load_session(path: str | os.PathLike[str]) -> Session:
+def load_session(path: str | os.PathLike[str], pricing: Pricing | None = None) -> Session:
     """The session as it was saved: going on with it gives what never stopping would have given.
+
+    Args:
+        path: of the file.
+        pricing: counts what deployed steps cost, where the recipe has a budget.
 
     Raises:
         CheckpointError: missing, damaged, or of another version.
     """
     arrays, meta = read_archive(Path(path), _KEY, VERSION)
     try:
-        return _restored(arrays, meta)
+        return _restored(arrays, meta, pricing)
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError, GrsnEdgeError) as error:
         raise CheckpointError(f"'{path}' is not a whole checkpoint: {error}") from None
 
@@ -83,6 +88,7 @@ def _meta(session: Session) -> dict[str, Any]:
         "seed": session.seed,
         "rng": session.rng.bit_generator.state,
         "teacher": session.teacher and session.teacher.digest,
+        "sizes_before": session.sizes_before,
         **{name: getattr(session, name) for name in _COUNTERS},
         "best": session.best.evaluation.config() if session.best else None,
         "evaluations": [e.config() for e in session.evaluations],
@@ -96,8 +102,9 @@ _COUNTERS = ("phase", "update", "env_steps", "penalty", "hold")
 # ---- reading -------------------------------------------------------------------------------------
 
 
-def _restored(arrays: Arrays, meta: Mapping[str, Any]) -> Session:
-    session = Session(Recipe.from_config(meta["recipe"]), int(meta["seed"]))
+def _restored(arrays: Arrays, meta: Mapping[str, Any], pricing: Pricing | None) -> Session:
+    session = Session(Recipe.from_config(meta["recipe"]), int(meta["seed"]), pricing)
+    session.sizes_before = list(meta.get("sizes_before", session.sizes_before))
     if session.teacher is not None:
         _restore_teacher(session.teacher, arrays, meta)
     cells = len(session.recipe.network.cells)

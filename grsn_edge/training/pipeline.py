@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from grsn_edge.policy import Policy
 from grsn_edge.policy.encoder import FloatArray
+from grsn_edge.training.budget import Budget, Cost, Pricing, parse_budget
 from grsn_edge.training.checkpoint import load_session, save_session
 from grsn_edge.training.evaluate import ActorAct, play
 from grsn_edge.training.freeze import freeze
@@ -46,11 +47,14 @@ class Outcome:
 
     Args:
         policies: of a finished run; None where it was interrupted.
-        results: on fresh episodes, by ``float``, ``quieten``, ``freeze`` (as quantised) and
-            ``tune`` (after fine-tuning), as far as the run came.
+        results: on fresh episodes, by ``float``, ``prune`` (as soon as neurons were taken out),
+            ``quieten``, ``freeze`` (as quantised) and ``tune`` (after fine-tuning), as far as the
+            run came.
         evaluations: all that were made on the way, in order.
         env_steps: environment steps taken.
         checkpoint: the file to go on from, or None where no folder was given.
+        budget: of the recipe, and what a step of the fine-tuned policy costs; or None.
+        sizes: of all layers, before and after neurons were taken out.
     """
 
     policies: Policies | None
@@ -58,6 +62,13 @@ class Outcome:
     evaluations: tuple[Evaluation, ...]
     env_steps: int
     checkpoint: Path | None
+    budget: tuple[Budget, Cost] | None = None
+    sizes: tuple[list[int], list[int]] = ([], [])
+
+    @property
+    def budget_met(self) -> bool | None:
+        """Whether a mean step costs no more than the budget; None without one."""
+        return None if self.budget is None else self.budget[1].mean <= self.budget[0].amount
 
     @property
     def finished(self) -> bool:
@@ -73,6 +84,8 @@ def train(
     overwrite: bool = False,
     watch: Watcher | None = None,
     provenance: Mapping[str, Any] | None = None,
+    pricing: Pricing | None = None,
+    start: Tensors | None = None,
 ) -> Outcome:
     """Train, freeze and fine-tune; the same recipe and seed give the same policies again.
 
@@ -86,15 +99,21 @@ def train(
         overwrite: whether a checkpoint that is there may be replaced.
         watch: told of every update.
         provenance: JSON values to keep in the policies, such as the command.
+        pricing: counts what deployed steps cost; needed where the recipe has a budget.
+        start: take the first phase for done with these parameters of another run; see
+            :func:`~grsn_edge.training.runs.derived`.
 
     Raises:
-        TrainingError: the folder holds a checkpoint already.
+        TrainingError: the folder holds a checkpoint already, or nobody can count for the budget.
         FreezeError, RangeProofError: what was learned has no integer form.
     """
     if folder is not None:
         make_folder(folder, overwrite)
     with one_thread():
-        return _run(Session(recipe, seed), folder, watch, provenance or {})
+        session = Session(recipe, seed, pricing)
+        if start is not None:
+            session.begin_from(start)
+        return _run(session, folder, watch, provenance or {})
 
 
 def resume(
@@ -102,18 +121,20 @@ def resume(
     *,
     watch: Watcher | None = None,
     provenance: Mapping[str, Any] | None = None,
+    pricing: Pricing | None = None,
 ) -> Outcome:
     """Go on with an interrupted run, to the very policies that it would have reached.
 
     Args:
         folder: of the run, as given to :func:`train`.
-        watch, provenance: as for :func:`train`.
+        watch, provenance, pricing: as for :func:`train`.
 
     Raises:
         CheckpointError: no checkpoint there, or a damaged one.
     """
     with one_thread():
-        return _run(load_session(folder / CHECKPOINT), folder, watch, provenance or {})
+        session = load_session(folder / CHECKPOINT, pricing)
+        return _run(session, folder, watch, provenance or {})
 
 
 def _run(
@@ -123,8 +144,28 @@ def _run(
         advance_to_end(session, PHASES, folder, watch, save_session)
     path = None if folder is None else folder / CHECKPOINT
     policies = _policies(session, provenance) if session.phase == DONE else None
-    evaluations = tuple(session.evaluations)
-    return Outcome(policies, dict(session.results), evaluations, session.env_steps, path)
+    outcome = Outcome(
+        policies,
+        dict(session.results),
+        tuple(session.evaluations),
+        session.env_steps,
+        path,
+        sizes=(session.sizes_before, [layer.size for layer in session.recipe.network.cells]),
+    )
+    return outcome if policies is None else _counted(session, outcome, policies)
+
+
+def _counted(session: Session, outcome: Outcome, policies: Policies) -> Outcome:
+    """The outcome with the cost of a deployed step, if the recipe has a budget."""
+    if session.recipe.budget is None:
+        return outcome
+    budget = parse_budget(session.recipe.budget)
+    policy, deployment = policies.fine_tuned, session.deployment
+    cost = deployment.count(policy, deployment.seen(session.actor), budget)
+    outcome = replace(outcome, budget=(budget, cost))
+    told = {"asked": str(budget), "met": outcome.budget_met, "step": cost.config()}
+    policy = replace(policy, provenance={**policy.provenance, "budget": told})
+    return replace(outcome, policies=replace(policies, fine_tuned=policy))
 
 
 # ---- policies ------------------------------------------------------------------------------------
@@ -157,9 +198,11 @@ def policy_of(
     """
     actor = session.quantised(tensors)
     observations = _trajectory(session)
-    return freeze(
-        actor, session.task, session.encoder, observations, {**facts(session, how), **provenance}
-    )
+    about = {**facts(session, how), **provenance}
+    after = [layer.size for layer in session.recipe.network.cells]
+    if after != session.sizes_before:
+        about["pruned"] = {"before": session.sizes_before, "after": after}
+    return freeze(actor, session.task, session.encoder, observations, about)
 
 
 def _trajectory(session: Session) -> FloatArray:

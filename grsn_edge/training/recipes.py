@@ -9,10 +9,11 @@ from typing import Any
 from grsn_edge.errors import UsageError
 from grsn_edge.neurons import Cell, cell
 from grsn_edge.policy import Network
-from grsn_edge.tasks import Simulator, Task, task
+from grsn_edge.tasks import Logged, Simulator, Task, task
+from grsn_edge.training.budget import parse_budget
 from grsn_edge.training.offpolicy import OffPolicy, check_algorithm, off_policy_values
 
-__all__ = ["Recipe", "network_kinds", "recipe"]
+__all__ = ["Recipe", "network_kinds", "quantised_network", "recipe"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class Recipe:
             that ends the first phase early.
         algorithm: ``ppo``; or ``td3`` or ``sac`` (over choices, discrete SAC), which replay.
         off_policy: settings of the latter two.
+        prune: share of each layer's neurons that is taken out after the first phase; or None.
+        prune_to: neurons that each layer keeps then, instead; or None.
+        budget: cost of a deployed step to meet, such as ``3000instr@m4``; or None.
     """
 
     task: str
@@ -79,6 +83,9 @@ class Recipe:
     stop_agreement: float | None = None
     algorithm: str = "ppo"
     off_policy: OffPolicy | None = None
+    prune: float | None = None
+    prune_to: int | None = None
+    budget: str | None = None
 
     def __post_init__(self) -> None:
         sizes = (self.float_steps, self.envs, self.steps, self.epochs, self.minibatches)
@@ -94,8 +101,19 @@ class Recipe:
             raise UsageError("one learns from a teacher or from a log, not from both")
         if self.stop_agreement is not None and not 0.0 < self.stop_agreement <= 1.0:
             raise UsageError(f"an agreement is above 0 and at most 1, not {self.stop_agreement}")
+        if self.budget is not None:
+            parse_budget(self.budget)
+        self._check_pruning()
         if self.algorithm != "ppo":
             (self.off_policy or OffPolicy()).check(self.envs, self.steps)
+
+    def _check_pruning(self) -> None:
+        if self.prune is not None and self.prune_to is not None:
+            raise UsageError("a layer is pruned by a share or to a size, not both")
+        if self.prune is not None and not 0.0 < self.prune < 1.0:
+            raise UsageError(f"a share of neurons is between 0 and 1, not {self.prune:g}")
+        if self.prune_to is not None and self.prune_to < 1:
+            raise UsageError(f"a layer keeps at least 1 neuron, not {self.prune_to}")
 
     @property
     def steps_per_update(self) -> int:
@@ -128,7 +146,8 @@ def recipe(task_name: str, kind: str = "grsn", **changes: Any) -> Recipe:
         kind: one of :func:`network_kinds`.
         changes: fields of :class:`Recipe`; or ``hidden``, the neurons of each layer; or
             ``updates``, the length of the first phase in updates, by which the other phases
-            are lengthened or shortened too.
+            are lengthened or shortened too; or ``weights`` and ``coefficients``, as for
+            :func:`quantised_network`.
 
     Raises:
         TaskError: unknown task.
@@ -143,14 +162,45 @@ def recipe(task_name: str, kind: str = "grsn", **changes: Any) -> Recipe:
     replayed = off_policy_values(chosen, found)
     values = {**for_task, **_for_network(kind, found), **replayed, **changes}
     updates = values.pop("updates", None)
+    weights, coefficients = values.pop("weights", None), values.pop("coefficients", None)
     cells = _NETWORKS[kind](len(found.observations), values.pop("hidden"))
     readout_kind = _READOUTS.get(kind, "readout")
     readout = cell(readout_kind, n_in=cells[-1].size, size=len(found.actions))
+    network = Network((*cells, readout), found.decoder)
+    network = quantised_network(network, weights, coefficients)
     try:
-        made = Recipe(found.name, Network((*cells, readout), found.decoder), **values)
+        made = Recipe(found.name, network, **values)
     except TypeError as error:
         raise UsageError(f"a recipe has no such field: {error}") from None
     return made if updates is None else _as_long_as(made, updates)
+
+
+def quantised_network(
+    network: Network, weights: int | None = None, coefficients: str | None = None
+) -> Network:
+    """The network with other integers; None leaves them.
+
+    Args:
+        network: of any cells.
+        weights: bits of every synaptic weight, 8, 6 or 4.
+        coefficients: leaks in ``q15``, or one power of two for each layer, ``pow2``.
+
+    Raises:
+        UsageError: not such a number, or no cell has a leak.
+    """
+    cells: list[Any] = list(network.cells)
+    if weights is not None:
+        cells = [replace(one, weight_bits=weights) for one in cells]
+    if coefficients is not None:
+        leaky = [hasattr(one, "coefficients") for one in cells]
+        if not any(leaky):
+            kinds = ", ".join(one.kind for one in cells)
+            raise UsageError(f"none of {kinds} has a leak that could be a power of two")
+        cells = [
+            replace(one, coefficients=coefficients) if leaks else one
+            for one, leaks in zip(cells, leaky, strict=True)
+        ]
+    return Network(tuple(cells), network.decoder)
 
 
 def _as_long_as(made: Recipe, updates: int) -> Recipe:
@@ -172,6 +222,8 @@ def _as_long_as(made: Recipe, updates: int) -> Recipe:
 
 
 def _otherwise(found: Task) -> Mapping[str, Any]:
+    if isinstance(found.dynamics, Logged):
+        return _LOGGED
     return _SIMULATED if isinstance(found.dynamics, Simulator) else _OTHERWISE
 
 
@@ -337,4 +389,21 @@ _FOR_NETWORK: Mapping[str, Mapping[str, Any]] = {
     "gru": {"lr": 3e-3},
     "lstm": {"lr": 3e-3},
 }
+_LOGGED = {
+    "hidden": 32,
+    "goal": None,
+    "gamma": 0.99,
+    "reward_scale": 0.1,
+    "envs": 64,
+    "steps": 64,
+    "epochs": 2,
+    "minibatches": 2,
+    "float_steps": 120 * 4096,
+    "quieten_steps": 60 * 4096,
+    "tune_steps": 20 * 4096,
+    "evaluate_every": 20,
+    "evaluate_episodes": 32,
+}
+"""A log is small beside what physics give: few rows at once, over long stretches of time."""
+
 _OTHERWISE = {**_CARTPOLE, "stop_at": None, "goal": None}

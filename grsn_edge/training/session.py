@@ -16,7 +16,7 @@ from grsn_edge.tasks import BatchedEnv, lessons, task
 from grsn_edge.training.actor import Actor, ActorLike
 from grsn_edge.training.agreement import Beside, agreement_with_log
 from grsn_edge.training.algorithms import algorithm
-from grsn_edge.training.calibrate import record
+from grsn_edge.training.budget import Pricing
 from grsn_edge.training.evaluate import ActorAct, play
 from grsn_edge.training.freeze import observation_signal, plan_network, task_encoder
 from grsn_edge.training.head import Head
@@ -24,6 +24,7 @@ from grsn_edge.training.imitation import student_share
 from grsn_edge.training.progress import Evaluation
 from grsn_edge.training.quantised import QuantisedActor
 from grsn_edge.training.recipes import Recipe
+from grsn_edge.training.shrink import Deployment, shrunk
 from grsn_edge.training.teacher import LogTeacher, TeacherLike, load_teacher
 
 __all__ = ["DONE", "PHASES", "Best", "Session", "Update"]
@@ -60,16 +61,19 @@ class Update:
 class Session:
     """One run of a recipe: ``float``, then ``quieten``, then ``tune``, then ``done``.
 
-    ``float`` learns the task.  ``quieten`` lowers the firing rate while the return holds.  ``tune``
-    freezes the scales and goes on through the very integers that will be deployed.  Each phase
-    begins from the best parameters of the one before it.
+    ``float`` learns the task.  Then neurons may be taken out.  ``quieten`` lowers the firing rate
+    while the return holds, and recovers what the neurons cost.  ``tune`` freezes the scales and
+    goes on through the very integers that will be deployed.  Each phase begins from the best
+    parameters of the one before it.
 
     Args:
-        recipe: what to do.
+        recipe: what to do; its network and spike rate become those that neurons taken out, and a
+            budget, ask for.
         seed: decides everything that is random.
+        pricing: counts what deployed steps cost, for a budget.
     """
 
-    def __init__(self, recipe: Recipe, seed: int) -> None:
+    def __init__(self, recipe: Recipe, seed: int, pricing: Pricing | None = None) -> None:
         self.recipe = recipe
         self.seed = seed
         self.task = task(recipe.task)
@@ -92,6 +96,9 @@ class Session:
         self.results: dict[str, Evaluation] = {}
         self.plans: list[Plan] = []
         self.frozen: Tensors = {}
+        self.sizes_before = [layer.size for layer in recipe.network.cells]
+        calibration = _CALIBRATION_SEED + seed
+        self.deployment = Deployment(self.task, self.encoder, self.signal, calibration, pricing)
         self.act_as(actor)
 
     def _find_teacher(self, env: BatchedEnv) -> TeacherLike | None:
@@ -112,7 +119,7 @@ class Session:
         recipe = self.recipe
         steps = {"float": recipe.float_steps, "tune": recipe.tune_steps}
         quiet = recipe.spike_rate is not None and any(c.spikes for c in recipe.network.cells)
-        steps["quieten"] = recipe.quieten_steps if quiet else 0
+        steps["quieten"] = recipe.quieten_steps if quiet or self._is_smaller else 0
         return -(-steps.get(phase, 0) // recipe.steps_per_update)
 
     def advance(self) -> Update:
@@ -185,15 +192,27 @@ class Session:
             self.best = Best(evaluation, self.tensors())
 
     def _score(self, evaluation: Evaluation) -> tuple[float, float, float]:
-        """First hold the return, then come down to the spike rate, then raise the return."""
+        """First hold the return, then come down to the spike rate, then raise the return.
+
+        A budget comes before the return.
+        """
         if self.phase == "float" or self.recipe.spike_rate is None:
             return evaluation.mean, 0.0, 0.0
         loud = max(evaluation.rate, self.recipe.spike_rate)
+        if self.recipe.budget is not None:
+            return -loud, evaluation.mean, 0.0
         return min(evaluation.mean, self.hold), -loud, evaluation.mean
 
     def _steer_penalty(self, rate: float, evaluation: Evaluation | None) -> None:
-        """Raise the weight of spikes while the return holds; back off when it falls."""
+        """Raise the weight of spikes while the return holds; back off when it falls.
+
+        For a budget, raise it while there are too many.
+        """
         if self.phase == "float" or self.recipe.spike_rate is None:
+            return
+        if self.recipe.budget is not None:
+            step = _RAISE if rate > self.recipe.spike_rate else 1.0 / _RAISE
+            self.penalty = min(max(self.penalty, 0.1 * _FIRST_PENALTY) * step, _LARGEST_PENALTY)
             return
         if evaluation is not None and evaluation.mean < self.hold:
             self.penalty = max(self.penalty * _LOWER, 0.1 * _FIRST_PENALTY)
@@ -221,7 +240,12 @@ class Session:
         self.results[self.phase] = self.evaluate(_FRESH_SEED + self.seed)
         if self.phase == "tune":
             self.phase = DONE
-        elif self.phase == "float" and self.updates("quieten"):
+            return
+        if self.phase == "float":
+            reached, goal = self.best.evaluation.mean, self.recipe.goal
+            self.hold = reached if goal is None else min(goal, reached)
+            self._shrink()
+        if self.phase == "float" and self.updates("quieten"):
             self._begin_to_quieten()
         else:
             self.begin_to_tune()
@@ -229,17 +253,40 @@ class Session:
                 self._leave()
 
     def _begin_to_quieten(self) -> None:
-        assert self.best is not None
         self.phase, self.update = "quieten", 0
-        reached, goal = self.best.evaluation.mean, self.recipe.goal
-        self.hold = reached if goal is None else min(goal, reached)
         self.penalty = _FIRST_PENALTY
         self.act_as(self.actor)
+
+    @property
+    def _is_smaller(self) -> bool:
+        return [layer.size for layer in self.recipe.network.cells] != self.sizes_before
+
+    def _shrink(self) -> None:
+        """Take neurons out, and aim at a firing rate, as the recipe and its budget ask."""
+        assert isinstance(self.actor, Actor)
+        actor, rate = shrunk(self.actor, self.recipe, self.deployment)
+        self.recipe = replace(self.recipe, network=actor.network, spike_rate=rate)
+        if self._is_smaller:
+            self.act_as(actor)
+            fresh = self.evaluate(_FRESH_SEED + self.seed)
+            self.results["prune"] = replace(fresh, phase="prune")
+            self.best = Best(self.evaluate(_SELECTION_SEED + self.seed), self.tensors())
+
+    def begin_from(self, tensors: Tensors) -> None:
+        """Take the first phase for done with these parameters, and begin the next.
+
+        Args:
+            tensors: of another run of the same task and network, as :meth:`tensors` gives them.
+        """
+        self.load_tensors(tensors)
+        self.best = Best(self.evaluate(_SELECTION_SEED + self.seed), self.tensors())
+        self.evaluations.append(self.best.evaluation)
+        self._leave()
 
     def begin_to_tune(self) -> None:
         """Fix the scales from roll-outs of the float actor, and go on in integers."""
         assert isinstance(self.actor, Actor)
-        records = record(self.actor, self.task, seed=_CALIBRATION_SEED + self.seed)
+        records = self.deployment.records(self.actor)
         params = [dict(cell.named_parameters()) for cell in self.actor.cells]
         self.plans = plan_network(self.recipe.network, params, self.signal, records)
         self.frozen = {k: v.detach().clone() for k, v in self.actor.named_parameters()}
