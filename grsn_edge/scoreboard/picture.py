@@ -41,6 +41,7 @@ _STYLES: Mapping[str, tuple[str, str]] = {
 _OTHERS = ("P", "X", "h", "p", "*", "<", ">", "d", "H", "8")
 _Paint = Callable[[str], str]
 
+_DOWN = 7  # matplotlib's caret that points down
 _FAR = 2.5  # gaps between the best and the median beyond which a point leaves the picture
 
 
@@ -84,6 +85,7 @@ def window(values: Sequence[float], errors: Sequence[float]) -> tuple[float, flo
     gap = max(best - float(np.median(array)), 0.01 * abs(best), 2 * float(np.median(error)), 1e-6)
     near = array >= best - _FAR * gap
     low, high = float((array - error)[near].min()), float((array + error)[near].max())
+    low = min(low, best - 0.02 * abs(best))  # a hundredth of a return is nothing to look at
     room = max(0.12 * (high - low), 0.05 * gap)
     return low - 2 * room, high + room
 
@@ -140,7 +142,7 @@ def _point(axis: Any, row: Row, cost: float, gain: float, low: float, paint: _Pa
     colour, marker = _style(row.network, paint)
     size = 7.5 if row.network == OURS else 6.0
     if gain < low:
-        axis.plot([cost], [low], marker="$↓$", color=colour, ms=8, clip_on=False, ls="")
+        axis.plot([cost], [low], marker=_DOWN, color=colour, ms=9, clip_on=False, ls="")
         axis.annotate(
             signed(f"{gain:,.0f}"), (cost, low), xytext=(0, 8), textcoords="offset points",
             ha="center", fontsize=8.5, color=colour,
@@ -154,14 +156,14 @@ def _point(axis: Any, row: Row, cost: float, gain: float, low: float, paint: _Pa
 
 def _decades(axis: Any, costs: Sequence[float], paint: _Paint) -> None:
     """Room at both ends, and few enough plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator
 
     low, high = min(costs) / 1.6, max(costs) * 1.6
     axis.set_xlim(low, high)
     wide = high / low > 30
     axis.xaxis.set_major_locator(LogLocator(10, (1.0,) if wide else (1.0, 2.0, 5.0)))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.minorticks_off()
     axis.grid(visible=True, axis="x", color=paint(LINE))
 
 
