@@ -71,14 +71,12 @@ def stop_after(updates: int) -> Any:
     return watch
 
 
-@pytest.mark.parametrize("stops", [(1, 1), (3,)], ids=["twice in float", "before tuning"])
 def test_an_interrupted_run_reaches_the_very_same_policy(
-    stops: tuple[int, ...], run: tuple[Path, Outcome], tmp_path: Path
+    run: tuple[Path, Outcome], tmp_path: Path
 ) -> None:
-    first, *later = stops
-    stopped = train_team(small(updates=3), seed=3, folder=tmp_path, watch=stop_after(first))
-    for count in later:
-        stopped = resume_team(tmp_path, watch=stop_after(count))
+    """Stopped within ``float``, and again where ``tune`` has just begun."""
+    train_team(small(updates=3), seed=3, folder=tmp_path, watch=stop_after(1))
+    stopped = resume_team(tmp_path, watch=stop_after(2))
     assert not stopped.finished
     resumed = resume_team(tmp_path, provenance={"command": "here"})
     whole = run[1]
