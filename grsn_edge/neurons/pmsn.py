@@ -88,6 +88,12 @@ class Pmsn(Cell):
         """Always: the output is ``o``."""
         return True
 
+    def axes(self) -> Mapping[str, tuple[str, ...]]:
+        """All parameters are per neuron, many per compartment too."""
+        per_neuron = dict.fromkeys(("b_in", "log_step", "direct"), ("n",))
+        compartments = ("log_decay", "turn", "gain_re", "gain_im")
+        return {"w_in": ("n", "x"), **per_neuron, **dict.fromkeys(compartments, ("-", "n"))}
+
     # ---- float half --------------------------------------------------------------------------
 
     def init(self, rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:

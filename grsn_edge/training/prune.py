@@ -103,7 +103,7 @@ def importance(actor: Actor, records: Sequence[Record], i: int) -> npt.NDArray[n
     for layer, letter in ((i, "n"), (i + 1, "x")):
         params = dict(actor.cells[layer].named_parameters())
         for name, axes in cells[layer].axes().items():
-            if axes[1:] == (letter,):
+            if axes[1:] == (letter,) and axes[0] != "-":
                 weight = params[name].detach().double().numpy()
                 outgoing += np.square(weight).sum(axis=0)
     return np.asarray(np.abs(records[i].out).mean(axis=0) * np.sqrt(outgoing), np.float64)
