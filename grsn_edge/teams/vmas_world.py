@@ -6,6 +6,7 @@ is the mean of its agents'; its state is what all agents could see, without the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,12 +38,14 @@ class Scenario(TeamWorld):
         agents: how many.
         channels: of an agent's whole observation.
         observed: those that it sees.
+        is_sized: whether the scenario is told how many agents there are.
     """
 
     scenario: str
     agents: int
     channels: int
     observed: tuple[int, ...]
+    is_sized: bool = True
 
     @property
     def requires(self) -> tuple[Package, ...]:
@@ -56,7 +59,8 @@ class Scenario(TeamWorld):
 
     def teams(self, batch: int) -> TeamWorlds:
         """One environment of vmas, with ``batch`` worlds in it."""
-        return _Worlds(self, _environment(self.scenario, self.agents, batch))
+        agents = self.agents if self.is_sized else None
+        return _Worlds(self, _environment(self.scenario, agents, batch))
 
 
 class _Worlds(TeamWorlds):
@@ -88,6 +92,8 @@ class _Worlds(TeamWorlds):
 def _environment(scenario: str, agents: int | None, batch: int) -> Any:
     import vmas
 
+    if not re.fullmatch(r"\w+", scenario):
+        raise TaskError(f"'{scenario}' is not the name of a scenario of vmas")
     options = {} if agents is None else {"n_agents": agents}
     try:
         return vmas.make_env(scenario, batch, continuous_actions=False, seed=0, **options)
@@ -169,6 +175,8 @@ def scenario_task(scenario: str, options: dict[str, str]) -> TeamTask:
     agents = integer(options, "agents", 3, 1, 64) if "agents" in options else None
     steps = integer(options, "steps", 100, 1, 100_000)
     env = _environment(scenario, agents, 1)
+    if agents is not None and env.n_agents != agents:
+        raise TaskError(f"the scenario '{scenario}' has {env.n_agents} agents, and not {agents}")
     sizes = {tuple(one.shape) for one in env.observation_space.spaces}
     choices = {int(one.n) for one in env.action_space.spaces}
     if len(sizes) != 1 or len(choices) != 1:
@@ -179,7 +187,7 @@ def scenario_task(scenario: str, options: dict[str, str]) -> TeamTask:
         raise TaskError(f"a vmas: task has agents, mask and steps, not '{next(iter(options))}'")
     (n,) = choices
     names = _choices(2) if n == len(_STEERING) ** 2 else [f"action {i}" for i in range(n)]
-    world = Scenario(scenario, env.n_agents, count, observed)
+    world = Scenario(scenario, env.n_agents, count, observed, agents is not None)
     seen = [Channel(f"channel {i}", "", -_CLIP, _CLIP) for i in observed]
     name = spell(f"vmas:{scenario}", spelt)
     return _task(name, f"the scenario '{scenario}' of vmas", world, seen, names, steps)

@@ -90,9 +90,9 @@ def test_any_vmas_scenario_of_equal_agents_can_be_masked() -> None:
     task = need("vmas:navigation?agents=2&mask=0,1,4,5")
     assert task.layout == Layout(agents=2, seen=4, actions=9)
     assert task.world.state_size == 2 * 18
-    for name in ("vmas:nothing", "vmas:simple_tag", "vmas:navigation?color=red"):
+    for name in ("nothing", "../navigation", "simple_tag", "navigation?color=red"):
         with pytest.raises(TaskError):
-            team_task(name)
+            team_task(f"vmas:{name}")
 
 
 def test_one_agent_alone_cannot_be_in_a_teams_world() -> None:
