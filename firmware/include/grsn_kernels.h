@@ -6,7 +6,7 @@
  * proven to fit the accumulator, in any order of addition.
  *
  * int32_t grsn_active(const int8_t *spikes, int32_t n, uint16_t *active)
- *     Indices of the neurons that fired, ascending.  spikes: n values of 0 or 1, n <= 65536;
+ *     Indices of the neurons that fired, each once.  spikes: n values of 0 or 1, n <= 65536;
  *     active: room for n, rounded up to a multiple of 4, which lets compilers see that the columns
  *     are read in bounds.  Returns how many fired.
  *
@@ -39,8 +39,11 @@
 
 #include "grsn_primitives.h"
 
-/* Tables and accumulators begin at a multiple of 16 bytes, where the compiler can say so. */
-#if defined(__GNUC__) && !defined(__AVR__)
+/* Tables and accumulators begin at a multiple of 16 bytes, where the compiler can say so; of 8 on
+ * Cortex-M, whose vectors need no more, and whose stack does not have it. */
+#if defined(__thumb__) && defined(__GNUC__)
+#define GRSN_ALIGNED __attribute__((aligned(8)))
+#elif defined(__GNUC__) && !defined(__AVR__)
 #define GRSN_ALIGNED __attribute__((aligned(16)))
 #else
 #define GRSN_ALIGNED

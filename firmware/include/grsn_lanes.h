@@ -26,6 +26,10 @@
  *   grsn_ge_h(x, y)                       1 where x >= y, else 0
  *   grsn_gate_h(x, s)                     x where the spike s is 1, else 0
  *   grsn_fire(&u, theta)                  1 where u >= theta, else 0; takes theta from u there
+ *   grsn_reaches(u, below)                not 0 if u is above `below` in any lane
+ *   grsn_note(list, first, spikes)        appends the indices of the spikes, of which the first has
+ *                                         the index `first`; returns the new end of the list
+ *   grsn_silence(spikes, n)               sets n spikes in memory to 0
  *   grsn_add_w grsn_sub_w grsn_mul_w grsn_min_w grsn_max_w grsn_clip_w grsn_ge_w grsn_gate_w
  *   grsn_product(x, y) grsn_product_l(l, y)    x·y in 32 bits
  *   grsn_mla(a, x, y) grsn_mla_l(a, l, y) a + x·y in 32 bits
@@ -33,8 +37,11 @@
  *                                         was added before
  *   grsn_narrow_asr(x, s)                 the same, narrowed
  *   grsn_lut_h(t, x, s) grsn_lut_w        t[x >> s] of an int16 table, x >= 0
- *   grsn_pairs(pairs, x, n) grsn_dots(t, pairs, n)  where GRSN_DOTS is 1: bias + W·x of n inputs,
- *                                         n even; in t, the bias and then weights two by two
+ *
+ * Where GRSN_DOTS is 1, the constants of two neurons stand in a row, in the order of their use:
+ *   grsn_take(&row)                       the next word: two numbers of 16 bits
+ *   grsn_pairs(pairs, x, n) grsn_dots(&row, pairs, n)  bias + W·x of n inputs, n even and at most 8;
+ *                                         in the row, the bias and then weights two by two
  */
 #ifndef GRSN_LANES_H
 #define GRSN_LANES_H
@@ -60,6 +67,13 @@
 #define GRSN_UNROLL
 #endif
 
+/* What few neurons do is kept out of the way of the others. */
+#if defined(__GNUC__)
+#define GRSN_RARELY(condition) __builtin_expect((condition) != 0, 0)
+#else
+#define GRSN_RARELY(condition) ((condition) != 0)
+#endif
+
 /* Between the neurons of an iteration, where keeping them apart saves registers. */
 #ifndef GRSN_NEXT
 #define GRSN_NEXT (void)0
@@ -71,10 +85,10 @@
 #endif
 #if GRSN_DOTS
 #define GRSN_IF_DOTS(text) text
-#define GRSN_DOTS_OR_LOAD(dots, load) dots
+#define GRSN_ROW(taken, load) taken
 #else
 #define GRSN_IF_DOTS(text)
-#define GRSN_DOTS_OR_LOAD(dots, load) load
+#define GRSN_ROW(taken, load) load
 #endif
 
 #endif

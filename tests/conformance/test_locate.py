@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from grsn_edge.backends import backend
-from grsn_edge.backends._c import compiler, emit
+from grsn_edge.backends._c import compiler, memory
 from grsn_edge.cli.main import main
 from grsn_edge.conformance import Culprit, compare, diagnose, expose, trajectories
 from grsn_edge.policy import load
@@ -102,13 +102,13 @@ def one_off(table) -> np.ndarray:
 
 @needs("c")
 def test_c_table(monkeypatch) -> None:
-    original = emit._Emitter._table
+    original = memory.Memory.table
 
     def broken(self, label: str, values, dtype: str, **options) -> str:
         values = one_off(values) if "sigmoid" in label else values
         return original(self, label, values, dtype, **options)
 
-    monkeypatch.setattr(emit._Emitter, "_table", broken)
+    monkeypatch.setattr(memory.Memory, "table", broken)
     assert str(culprit_of("c")).startswith("c: operation 'lut' gives layer0.sigmoid")
 
 

@@ -14,31 +14,21 @@ static inline int32_t grsn_word(const void *p)
     return word;
 }
 
-/* Four spikes as four bits, the first one lowest: each product of a byte lands on its own bit. */
-static inline uint32_t grsn_four_spikes(int32_t word)
-{
-    return ((uint32_t)word * 0x01020408u) >> 24;
-}
-
-/* Silent neurons are passed over sixteen at a time. */
+/* Sixteen neurons at a time: bit 8k + j of `fired` is the spike of neuron 4j + k. */
 #define GRSN_HAS_ACTIVE
 static inline int32_t grsn_active(const int8_t *spikes, int32_t n, uint16_t *active)
 {
     uint16_t *next = active;
     int32_t first = 0;
     for (; first + 16 <= n; first += 16) {
-        const int32_t a = grsn_word(spikes + first), b = grsn_word(spikes + first + 4);
-        const int32_t c = grsn_word(spikes + first + 8), d = grsn_word(spikes + first + 12);
-        if ((a | b | c | d) == 0) {
-            continue;
+        const uint32_t a = (uint32_t)grsn_word(spikes + first);
+        const uint32_t b = (uint32_t)grsn_word(spikes + first + 4);
+        const uint32_t c = (uint32_t)grsn_word(spikes + first + 8);
+        const uint32_t d = (uint32_t)grsn_word(spikes + first + 12);
+        for (uint32_t fired = a | b << 1 | c << 2 | d << 3; fired != 0; fired &= fired - 1) {
+            const int32_t bit = __builtin_ctz(fired);
+            *next++ = (uint16_t)(first + (bit & 7) * 4 + (bit >> 3));
         }
-        uint32_t fired = grsn_four_spikes(d) << 4 | grsn_four_spikes(c);
-        fired = fired << 4 | grsn_four_spikes(b);
-        fired = fired << 4 | grsn_four_spikes(a);
-        do {
-            *next++ = (uint16_t)(first + __builtin_ctz(fired));
-            fired &= fired - 1;
-        } while (fired != 0);
     }
     for (; first < n; first++) {
         *next = (uint16_t)first;
@@ -54,88 +44,83 @@ static inline int32_t grsn_active(const int8_t *spikes, int32_t n, uint16_t *act
 #endif
 
 #ifndef GRSN_HAS_SUM_COLUMNS
-#define GRSN_SXTAB16(acc, word) __asm__("sxtab16 %0, %0, %1" : "+r"(acc) : "r"(word))
-#define GRSN_SXTAB16_ODD(acc, word) __asm__("sxtab16 %0, %0, %1, ror #8" : "+r"(acc) : "r"(word))
-
 /* The second and third number of each four change places, so that sums come out in order. */
 #define GRSN_HAS_SUM_COLUMNS
 #define GRSN_QUAD(a, b, c, d) a, c, b, d
 
-/* acc = from + K columns, four rows at a time, sixteen an iteration where the number allows it. */
-#define GRSN_DEFINE_SUM(K, COLUMNS, ADD)                                                           \
-    static inline void grsn_sum_##K(int32_t *acc, const int32_t *from, int32_t quads,              \
-                                    const int32_t *const *column)                                  \
+/* to = from + K columns, eight rows an iteration; rows is a multiple of 8, and not 0. */
+#define GRSN_DEFINE_SUM(K, COLUMNS, ADD, OPERANDS)                                                 \
+    static inline void grsn_sum_##K(int16_t *to, const int16_t *from, int32_t rows,                \
+                                    const int8_t *columns, const uint16_t *active, int32_t step)   \
     {                                                                                              \
+        const int16_t *const end = from + rows;                                                    \
+        (void)columns, (void)active, (void)step;\
+        int32_t w, x;                                                                              \
         COLUMNS                                                                                    \
-        const int32_t block = quads % 4 == 0 ? 4 : 1;                                              \
-        for (int32_t first = 0; first < quads; first += block) {                                   \
-            GRSN_WRITE_OUT                                                                         \
-            for (int32_t q = first; q < first + block; q++) {                                      \
-                int32_t even = from[2 * q], odd = from[2 * q + 1];                                 \
-                ADD                                                                                \
-                acc[2 * q] = even;                                                                 \
-                acc[2 * q + 1] = odd;                                                              \
-            }                                                                                      \
-        }                                                                                          \
+        __asm__ volatile("1:\n\t"                                                                  \
+                         "ldmia %[from]!, {r4, r5, r6, r8}\n\t" ADD                                \
+                         "stmia %[to]!, {r4, r5, r6, r8}\n\t"                                      \
+                         "cmp %[from], %[end]\n\t"                                                 \
+                         "bne 1b"                                                                  \
+                         : [to] "+r"(to), [from] "+r"(from), [w] "=&r"(w), [x] "=&r"(x) OPERANDS   \
+                         : [end] "r"(end)                                                          \
+                         : "r4", "r5", "r6", "r8", "cc", "memory");                                \
     }
-#define GRSN_COLUMN(i) const int32_t *c##i = column[i];
-#define GRSN_ADD(i)                                                                                \
-    {                                                                                              \
-        const int32_t w = c##i[q];                                                                 \
-        GRSN_SXTAB16(even, w);                                                                     \
-        GRSN_SXTAB16_ODD(odd, w);                                                                  \
-    }
+#define GRSN_COLUMN(k) const int8_t *c##k = columns + (int32_t)active[k] * step;
+#define GRSN_OPERAND(k) , [c##k] "+r"(c##k)
+#define GRSN_ADD(k)                                                                                \
+    "ldrd %[w], %[x], [%[c" #k "]], #8\n\t"                                                        \
+    "sxtab16 r4, r4, %[w]\n\t"                                                                     \
+    "sxtab16 r5, r5, %[w], ror #8\n\t"                                                             \
+    "sxtab16 r6, r6, %[x]\n\t"                                                                     \
+    "sxtab16 r8, r8, %[x], ror #8\n\t"
 
-typedef struct {
-    int32_t word[4];
-} grsn_four_words;
-
-/* No column: a copy. */
-static inline void grsn_sum_0(int32_t *acc, const int32_t *from, int32_t quads)
-{
-    int32_t q = 0;
-    for (; q + 2 <= quads; q += 2) {
-        grsn_four_words four;
-        __builtin_memcpy(&four, from + 2 * q, sizeof four);
-        __builtin_memcpy(acc + 2 * q, &four, sizeof four);
-        __asm__ volatile("" ::: "memory"); /* a loop, and not a call of memcpy */
-    }
-    for (; q < quads; q++) {
-        acc[2 * q] = from[2 * q];
-        acc[2 * q + 1] = from[2 * q + 1];
-    }
-}
-
-GRSN_DEFINE_SUM(1, GRSN_COLUMN(0), GRSN_ADD(0))
-GRSN_DEFINE_SUM(2, GRSN_COLUMN(0) GRSN_COLUMN(1), GRSN_ADD(0) GRSN_ADD(1))
+GRSN_DEFINE_SUM(0, , , )
+GRSN_DEFINE_SUM(1, GRSN_COLUMN(0), GRSN_ADD(0), GRSN_OPERAND(0))
+GRSN_DEFINE_SUM(2, GRSN_COLUMN(0) GRSN_COLUMN(1), GRSN_ADD(0) GRSN_ADD(1),
+                GRSN_OPERAND(0) GRSN_OPERAND(1))
 GRSN_DEFINE_SUM(3, GRSN_COLUMN(0) GRSN_COLUMN(1) GRSN_COLUMN(2),
-                GRSN_ADD(0) GRSN_ADD(1) GRSN_ADD(2))
+                GRSN_ADD(0) GRSN_ADD(1) GRSN_ADD(2),
+                GRSN_OPERAND(0) GRSN_OPERAND(1) GRSN_OPERAND(2))
 GRSN_DEFINE_SUM(4, GRSN_COLUMN(0) GRSN_COLUMN(1) GRSN_COLUMN(2) GRSN_COLUMN(3),
-                GRSN_ADD(0) GRSN_ADD(1) GRSN_ADD(2) GRSN_ADD(3))
+                GRSN_ADD(0) GRSN_ADD(1) GRSN_ADD(2) GRSN_ADD(3),
+                GRSN_OPERAND(0) GRSN_OPERAND(1) GRSN_OPERAND(2) GRSN_OPERAND(3))
+
+/* The last four rows where they are not a multiple of eight. */
+static inline void grsn_sum_tail(int16_t *to, const int16_t *bias, const int8_t *column,
+                                 const uint16_t *active, int32_t count, int32_t step)
+{
+    int32_t even = grsn_word(bias), odd = grsn_word(bias + 2);
+    for (int32_t k = 0; k < count; k++) {
+        const int32_t w = grsn_word(column + (int32_t)active[k] * step);
+        __asm__("sxtab16 %0, %0, %1" : "+r"(even) : "r"(w));
+        __asm__("sxtab16 %0, %0, %1, ror #8" : "+r"(odd) : "r"(w));
+    }
+    __builtin_memcpy(to, &even, sizeof even);
+    __builtin_memcpy(to + 2, &odd, sizeof odd);
+}
 
 static inline void grsn_sum_columns(int16_t *restrict acc, const int16_t *bias,
                                     const int8_t *columns, int32_t rows, const uint16_t *active,
                                     int32_t count)
 {
-    int32_t *const sums = (int32_t *)(void *)acc;
-    const int32_t *from = (const int32_t *)(const void *)bias;
-    const int32_t quads = rows / 4;
+    const int32_t whole = rows & ~7;
+    if (rows > whole) {
+        grsn_sum_tail(acc + whole, bias + whole, columns + whole, active, count, rows);
+    }
+    const int16_t *from = bias;
+    if (whole == 0) return;
     do {
-        const int32_t *column[4];
-        const int32_t taken = count < 4 ? count : 4;
-        for (int32_t k = 0; k < taken; k++) {
-            column[k] = (const int32_t *)(const void *)(columns + (int32_t)active[k] * rows);
+        switch (count) {
+        case 0: grsn_sum_0(acc, from, whole, columns, active, rows); break;
+        case 1: grsn_sum_1(acc, from, whole, columns, active, rows); break;
+        case 2: grsn_sum_2(acc, from, whole, columns, active, rows); break;
+        case 3: grsn_sum_3(acc, from, whole, columns, active, rows); break;
+        default: grsn_sum_4(acc, from, whole, columns, active, rows); break;
         }
-        switch (taken) {
-        case 0: grsn_sum_0(sums, from, quads); break;
-        case 1: grsn_sum_1(sums, from, quads, column); break;
-        case 2: grsn_sum_2(sums, from, quads, column); break;
-        case 3: grsn_sum_3(sums, from, quads, column); break;
-        default: grsn_sum_4(sums, from, quads, column); break;
-        }
-        from = sums;
-        active += taken;
-        count -= taken;
+        from = acc;
+        active += 4;
+        count -= 4;
     } while (count > 0);
 }
 

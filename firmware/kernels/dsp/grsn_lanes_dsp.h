@@ -255,6 +255,34 @@ static inline grsn_h grsn_fire(grsn_h *u, grsn_h theta)
     return fired;
 }
 
+/* A half of below - u, saturated, is negative where u is above. */
+static inline int32_t grsn_reaches(grsn_h u, grsn_h below)
+{
+    int32_t r;
+    GRSN_ASM_2(r, "qsub16 %0, %1, %2", below, u);
+    return r & (int32_t)0x80008000u;
+}
+
+static inline uint16_t *grsn_note(uint16_t *list, int32_t first, grsn_h spikes)
+{
+    *list = (uint16_t)first;
+    list += spikes & 1;
+    *list = (uint16_t)(first + 1);
+    return list + (spikes >> 16);
+}
+
+static inline void grsn_silence(int8_t *spikes, int32_t n)
+{
+    int32_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        __builtin_memset(spikes + i, 0, 4);
+        __asm__ volatile("" ::: "memory"); /* a loop, and not a call of memset */
+    }
+    for (; i < n; i++) {
+        spikes[i] = 0;
+    }
+}
+
 #define GRSN_W_OF(name, parameters, even, odd)                                                     \
     static inline grsn_w name parameters                                                           \
     {                                                                                              \
@@ -287,22 +315,54 @@ static inline grsn_l grsn_lut_h(const int16_t *t, grsn_h x, unsigned s)
     return r;
 }
 
-/* Products of few inputs, neuron by neuron: a bias, then the weights as pairs. */
+/* Constants in rows, and products of few inputs, neuron by neuron: a bias, then the weights as
+ * pairs.  One instruction loads them all, in registers of ascending numbers. */
 #define GRSN_DOTS 1
 
-static inline int32_t grsn_dot(const int32_t *row, const int32_t *pairs, int32_t n)
+static inline grsn_h grsn_take(const int32_t **row)
 {
-    int32_t sum = row[0];
+    const int32_t *next = *row;
+    *row = next + 1;
+    return *next;
+}
+
+#define GRSN_LOAD_ROW(row, registers, ...)                                                         \
+    __asm__("ldmia %0!, {" registers "}" : "+r"(*(row)), __VA_ARGS__)
+#define GRSN_SMLAD(sum, x, y) GRSN_ASM_3(sum, "smlad %0, %1, %2, %3", x, y, sum)
+
+__attribute__((always_inline)) static inline int32_t grsn_dot(const int32_t **row,
+                                                             const int32_t *pairs, int32_t n)
+{
+    register int32_t r4 __asm__("r4");
+    register int32_t r5 __asm__("r5");
+    register int32_t r6 __asm__("r6") = 0;
+    register int32_t r8 __asm__("r8") = 0;
+    register int32_t r10 __asm__("r10") = 0;
+    switch (n / 2) {
+    case 1: GRSN_LOAD_ROW(row, "%1, %2", "=&r"(r4), "=&r"(r5)); break;
+    case 2: GRSN_LOAD_ROW(row, "%1, %2, %3", "=&r"(r4), "=&r"(r5), "=&r"(r6)); break;
+    case 3:
+        GRSN_LOAD_ROW(row, "%1, %2, %3, %4", "=&r"(r4), "=&r"(r5), "=&r"(r6), "=&r"(r8));
+        break;
+    default:
+        GRSN_LOAD_ROW(row, "%1, %2, %3, %4, %5", "=&r"(r4), "=&r"(r5), "=&r"(r6), "=&r"(r8),
+                      "=&r"(r10));
+    }
+    const int32_t w[4] = {r5, r6, r8, r10};
+    int32_t sum = r4;
     GRSN_UNROLL
     for (int32_t j = 0; j < n / 2; j++) {
-        GRSN_ASM_3(sum, "smlad %0, %1, %2, %3", row[1 + j], pairs[j], sum);
+        GRSN_SMLAD(sum, w[j], pairs[j]);
     }
     return sum;
 }
 
-static inline grsn_w grsn_dots(const int32_t *table, const int32_t *pairs, int32_t n)
+__attribute__((always_inline)) static inline grsn_w grsn_dots(const int32_t **row,
+                                                             const int32_t *pairs, int32_t n)
 {
-    const grsn_w r = {grsn_dot(table, pairs, n), grsn_dot(table + 1 + n / 2, pairs, n)};
+    grsn_w r;
+    r.b = grsn_dot(row, pairs, n);
+    r.t = grsn_dot(row, pairs, n);
     return r;
 }
 

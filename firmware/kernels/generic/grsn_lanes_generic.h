@@ -84,6 +84,31 @@ static inline grsn_h grsn_fire(grsn_h *u, grsn_h theta)
     return fired;
 }
 
+static inline int32_t grsn_reaches(grsn_h u, grsn_h below)
+{
+    int32_t reached = 0;
+    for (int32_t i = 0; i < GRSN_LANES; i++) {
+        reached |= (int32_t)(u.l[i] > below.l[i]);
+    }
+    return reached;
+}
+
+static inline uint16_t *grsn_note(uint16_t *list, int32_t first, grsn_h spikes)
+{
+    for (int32_t i = 0; i < GRSN_LANES; i++) {
+        *list = (uint16_t)(first + i);
+        list += spikes.l[i];
+    }
+    return list;
+}
+
+static inline void grsn_silence(int8_t *spikes, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++) {
+        spikes[i] = 0;
+    }
+}
+
 GRSN_W(grsn_add_w, (grsn_w x, grsn_w y), x.l[i] + y.l[i])
 GRSN_W(grsn_sub_w, (grsn_w x, grsn_w y), x.l[i] - y.l[i])
 GRSN_W(grsn_mul_w, (grsn_w x, grsn_w y), x.l[i] * y.l[i])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from grsn_edge.backends._c.files import Symbols, Variant, header, source
+from grsn_edge.backends._c.fires import Fire, find_fires
 from grsn_edge.backends._c.folds import find_folds
 from grsn_edge.backends._c.lanes import Lanes
 from grsn_edge.backends._c.memory import Memory, Place, Style, copy
 from grsn_edge.backends._c.products import ProductWriter
-from grsn_edge.backends._c.rows import constants, rows
+from grsn_edge.backends._c.rows import Constants
 from grsn_edge.backends._c.scalars import Scalars
 from grsn_edge.backends._c.schedule import Loop, Products, Schedule, Single, schedule
 from grsn_edge.backends._c.spelling import C_TYPE, SUFFIX
@@ -84,43 +85,58 @@ class _Emitter:
 
     def _loop(self, loop: Loop) -> list[str]:
         """One loop; values that nobody else reads stay in registers."""
-        declarations = [
-            self.memory.declare(node) for node in loop.nodes if self.memory.is_temporary(node.name)
-        ]
-        for node in loop.nodes:
-            if node.name in self.plan.stored:
-                self.memory.store(node)
+        fires = () if self.style == "vectors" else find_fires(self.plan, loop)
+        self.memory.lowered.update(fire.theta for fire in fires if fire.rare)
+        listed = {fire.spike for fire in fires if not fire.kept}
+        declarations = []
+        for node in (node for node in loop.nodes if node.name in self.plan.stored):
+            self.memory.store(node)
+            if self.memory.is_temporary(node.name) and node.name not in listed:
+                declarations.append(self.memory.declare(node))
         if self.style == "lanes":
-            return [*declarations, *self._lanes(loop)]
-        head = f"    for (grsn_index i = 0; i < {loop.n}; i++) {{"
-        return [*declarations, head, *self.scalars.body(loop), "    }"]
+            body = self._lanes(loop, fires)
+        else:
+            head = f"    for (grsn_index i = 0; i < {loop.n}; i++) {{"
+            body = [head, *self.scalars.body(loop, fires), "    }"]
+        return [*declarations, *self._noting(loop, fires, body)]
 
-    def _lanes(self, loop: Loop) -> list[str]:
+    def _noting(self, loop: Loop, fires: Sequence[Fire], body: list[str]) -> list[str]:
+        """A loop that makes lists of the neurons that fire, for the products that read them."""
+        before, after = [], []
+        for fire in (fire for fire in fires if fire.noted):
+            label = self.memory.identifier(fire.spike)
+            self.products.noted[fire.spike] = label
+            before += [
+                f"    uint16_t active_{label}[{-(-loop.n // 4) * 4}];",
+                f"    uint16_t *end_{label} = active_{label};",
+            ]
+            count = f"(int32_t)(end_{label} - active_{label})"
+            after.append(f"    const int32_t count_{label} = {count};")
+        return [*before, *body, *after]
+
+    def _lanes(self, loop: Loop, fires: Sequence[Fire]) -> list[str]:
         """Several elements at a time, then those that are left over."""
-        n, dots = loop.n, self.products.dots
-        row = rows(self.memory, self.folds, loop, dots, constants(self.memory, loop, dots))
-        lanes = Lanes(
-            self.plan,
-            self.folds,
-            loop,
-            self.symbols.values,
-            self.memory.where,
-            self.scalars.lookup_table,
-            row.inside if row else {},
-        )
+        n, rare = loop.n, [fire for fire in fires if fire.rare]
+        constants = Constants(self.memory, self.folds, loop, self.products.dots)
+        table = self.scalars.lookup_table
+        lanes = Lanes(self.memory, self.folds, loop, fires, constants, table)
+        body, labels = lanes.body(), [self.memory.identifier(fire.spike) for fire in rare]
+        constants.finish()
         return [
-            *([f"    GRSN_IF_DOTS(const int32_t *row = {row.table};)"] if row else []),
+            *(f"    uint16_t reached_{label}[{n} / GRSN_LANES + 1];" for label in labels),
+            *(f"    uint16_t *next_{label} = reached_{label};" for label in labels),
+            *constants.declaration,
             f"    for (grsn_index j = 0; j + GRSN_BLOCK({n}) <= {n}; j += GRSN_BLOCK({n})) {{",
             "        GRSN_UNROLL",
             f"        for (grsn_index i = j; i < j + GRSN_BLOCK({n}); i += GRSN_LANES) {{",
-            *(f"            {line}" for line in lanes.body()),
-            *([f"            GRSN_IF_DOTS(row += {row.words};)"] if row else []),
+            *(f"            {line}" for line in body),
             "            GRSN_NEXT;",
             "        }",
             "    }",
+            *(f"    {line}" for fire in rare for line in lanes.finish(fire)),
             f"#if {n} % GRSN_LANES",
             f"    for (grsn_index i = {n} - {n} % GRSN_LANES; i < {n}; i++) {{",
-            *self.scalars.body(loop),
+            *self.scalars.body(loop, fires),
             "    }",
             "#endif",
         ]

@@ -7,12 +7,15 @@ at least cost, and converted where a reader wants another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from grsn_edge.backends._c.fires import Fire
 from grsn_edge.backends._c.folds import Folds, readers
-from grsn_edge.backends._c.schedule import Loop, Schedule
+from grsn_edge.backends._c.memory import Memory
+from grsn_edge.backends._c.rows import Constants
+from grsn_edge.backends._c.schedule import Loop
 from grsn_edge.backends._c.spelling import literal
 from grsn_edge.program import Interval, Node
 
@@ -21,53 +24,86 @@ __all__ = ["Lanes"]
 _INT16 = (-(2**15), 2**15 - 1)
 _INT32 = (-(2**31), 2**31 - 1)
 
-Place = Callable[[str], tuple[str, str]]
-Table = Callable[[Node], str]
-
 
 class Lanes:
     """Writes the body of one loop.
 
     Args:
-        plan: the schedule.
+        memory: where values are.
         folds: what moved into biases.
         loop: the loop to write.
-        identifiers: tail of a C name for each value.
-        place: for a stored value, the expression of its first element and its storage type.
+        fires: its thresholds.
+        constants: what it reads from tables.
         table: the name of a look-up's table of int16.
-        rows: for what a processor with GRSN_DOTS reads from a row of its own, how.
     """
 
     def __init__(
         self,
-        plan: Schedule,
+        memory: Memory,
         folds: Folds,
         loop: Loop,
-        identifiers: Mapping[str, str],
-        place: Place,
-        table: Table,
-        rows: Mapping[str, str],
+        fires: Sequence[Fire],
+        constants: Constants,
+        table: Callable[[Node], str],
     ) -> None:
-        self.plan, self.folds, self.loop = plan, folds, loop
-        self.identifiers, self.place, self.table = identifiers, place, table
-        self.rows = rows
+        self.memory, self.folds, self.loop = memory, folds, loop
+        self.plan, self.constants, self.table = memory.plan, constants, table
         self.inside = {node.name: node for node in loop.nodes}
-        self.readers = readers(plan.program, plan.alias)
+        self.readers = readers(memory.program, memory.plan.alias)
         self.lines: list[str] = []
         self.made: dict[tuple[str, str], str] = {}
-        self.fires = _fires(plan, loop)
+        self.fires = {name: fire for fire in fires for name in (fire.spike, fire.after)}
 
     def body(self) -> list[str]:
-        """Computations, then stores."""
+        """Computations, then stores; of a rare spike, the question whether there is one."""
         stores = []
         for node in self.loop.nodes:
-            if node.name in self.plan.stored:
-                array, dtype = self.place(node.name)
+            fire = self.fires.get(node.name)
+            if fire is not None and fire.rare:
+                stores += self._ask(fire) if node.name == fire.after else []
+            elif node.name in self.plan.stored:
+                array, dtype = self.memory.where(node.name)
                 kind = {"int8": "h8", "int16": "h", "int32": "w"}[dtype]
                 kind = "spikes" if kind == "h8" and node.interval.is_binary else kind
                 value = self.h(node.name) if dtype != "int32" else self.w(node.name)
                 stores.append(f"grsn_store_{kind}({_at(array)}, {value});")
         return [*self.lines, *stores]
+
+    def finish(self, fire: Fire) -> list[str]:
+        """Reset, spikes and note of the neurons that reached their threshold."""
+        after, spikes = (self.memory.array(name) for name in (fire.after, fire.spike))
+        label = self.memory.identifier(fire.spike)
+        below = self._level(fire, self.constants.at)
+        note = f"end_{label} = grsn_note(end_{label}, i, fired);"
+        return [
+            *([f"grsn_silence({spikes}, {self.loop.n});"] if fire.kept else []),
+            f"for (const uint16_t *at = reached_{label}; at != next_{label}; at++) {{",
+            "    const grsn_index i = (grsn_index)*at;",
+            f"    grsn_h u = grsn_load_h({_at(after)});",
+            f"    const grsn_h fired = grsn_fire(&u, grsn_add_h({below}, grsn_set_h(1)));",
+            f"    grsn_store_h({_at(after)}, u);",
+            *([f"    grsn_store_spikes({_at(spikes)}, fired);"] if fire.kept else []),
+            *([f"    {note}"] if fire.noted else []),
+            "}",
+        ]
+
+    def _ask(self, fire: Fire) -> list[str]:
+        label, u = self.memory.identifier(fire.spike), self.h(fire.u)
+        below = self.h(fire.theta)
+        return [
+            f"grsn_store_h({_at(self.memory.array(fire.after))}, {u});",
+            f"if (GRSN_RARELY(grsn_reaches({u}, {below}))) {{",
+            f"    *next_{label}++ = (uint16_t)i;",
+            "}",
+        ]
+
+    def _level(self, fire: Fire, read: Callable[[Node, str], str]) -> str:
+        node = self.memory.program[fire.theta]
+        uniform = self.memory.uniform(node)
+        if uniform is not None:
+            return f"grsn_set_h({literal(uniform)})"
+        array, dtype = self.memory.where(node.name)
+        return read(node, f"grsn_load_{'h' if dtype == 'int16' else 'h8'}({_at(array)})")
 
     # ---- forms -------------------------------------------------------------------------------
 
@@ -84,21 +120,21 @@ class Lanes:
         return self._form(name, "l", self._make_l)
 
     def _form(self, name: str, form: str, make: Callable[[Node], str]) -> str:
-        node = self.plan.program[self.plan.source(name)]
+        node = self.memory.program[self.plan.source(name)]
         key = (node.name, form)
         if key not in self.made:
             expression = make(node)
             if key not in self.made:  # a spike is made together with the membrane
-                self.made[key] = f"{form}_{self.identifiers[node.name]}"
+                self.made[key] = f"{form}_{self.memory.identifier(node.name)}"
                 self.lines.append(f"const grsn_{form} {self.made[key]} = {expression};")
         return self.made[key]
 
     def _native(self, node: Node) -> str:
         """The form in which a value is made at least cost."""
         if node.name not in self.inside:
-            if _uniform(node) is not None or node.n != self.loop.n:
+            if self.memory.uniform(node) is not None or node.n != self.loop.n:
                 return "h" if self._narrow(node) else "w"
-            return "w" if self.place(node.name)[1] == "int32" else "h"
+            return "w" if self.memory.where(node.name)[1] == "int32" else "h"
         if node.op == "lut":
             return "l"
         if node.op == "ge" or node.name in self.fires:
@@ -120,7 +156,7 @@ class Lanes:
         return Interval(node.interval.lo + extra, node.interval.hi + extra)
 
     def _args(self, node: Node) -> list[Node]:
-        return [self.plan.program[self.plan.source(arg)] for arg in node.args]
+        return [self.memory.program[self.plan.source(arg)] for arg in node.args]
 
     # ---- 16 bits -----------------------------------------------------------------------------
 
@@ -139,18 +175,16 @@ class Lanes:
         return self._operation_h(node)
 
     def _load_h(self, node: Node) -> str:
-        if _uniform(node) is not None:
-            return f"grsn_set_h({literal(int(node.attrs['value'][0]))})"
-        array, dtype = self.place(node.name)
+        uniform = self.memory.uniform(node)
+        if uniform is not None:
+            return f"grsn_set_h({literal(uniform)})"
+        array, dtype = self.memory.where(node.name)
         if node.n != self.loop.n:
             return f"grsn_set_h((int32_t){array}[0])"
         if dtype == "int32":
             return f"grsn_narrow({self.w(node.name)})"
-        return self._or_row(node, f"grsn_load_{'h' if dtype == 'int16' else 'h8'}({_at(array)})")
-
-    def _or_row(self, node: Node, load: str) -> str:
-        row = self.rows.get(node.name)
-        return f"GRSN_DOTS_OR_LOAD({row}, {load})" if row else load
+        load = f"grsn_load_{'h' if dtype == 'int16' else 'h8'}({_at(array)})"
+        return self.constants.take(node, load)
 
     def _operation_h(self, node: Node) -> str:
         args = self._args(node)
@@ -170,7 +204,7 @@ class Lanes:
         for spike, other in (args, args[::-1]):
             if spike.interval.is_binary:
                 return f"grsn_gate_h({self.h(other.name)}, {self.h(spike.name)})"
-            power = _power(_uniform(spike))
+            power = _power(self.memory.uniform(spike))
             if power:
                 kind = "shl_h_unsigned" if self._interval(other).low >= 0 else "shl_h"
                 return f"grsn_{kind}({self.h(other.name)}, {power})"
@@ -187,7 +221,7 @@ class Lanes:
             return _bounded(text, given, lo, hi)
         if lo == 0 and given.high <= hi and arg.name in self.inside and arg.op == "mul":
             for factor, other in (self._args(arg), self._args(arg)[::-1]):
-                power = _power(_uniform(factor))
+                power = _power(self.memory.uniform(factor))
                 if power and self._narrow(other) and arg.name not in self.plan.stored:
                     positive = _bounded(self.h(other.name), self._interval(other), 0, _INT16[1])
                     return f"grsn_shl_h_unsigned({positive}, {power})"
@@ -195,12 +229,13 @@ class Lanes:
 
     def _fire(self, node: Node) -> str:
         """The spike and the membrane after it, both at once."""
-        u, theta, spike, after = self.fires[node.name]
-        before, level = self.h(u), self.h(theta)
-        name, fired = f"h_{self.identifiers[after]}", f"h_{self.identifiers[spike]}"
+        fire = self.fires[node.name]
+        before, level = self.h(fire.u), self.h(fire.theta)
+        name = f"h_{self.memory.identifier(fire.after)}"
+        fired = f"h_{self.memory.identifier(fire.spike)}"
         self.lines.append(f"grsn_h {name} = {before};")
         self.lines.append(f"const grsn_h {fired} = grsn_fire(&{name}, {level});")
-        self.made[after, "h"], self.made[spike, "h"] = name, fired
+        self.made[fire.after, "h"], self.made[fire.spike, "h"] = name, fired
         return name
 
     # ---- 32 bits -----------------------------------------------------------------------------
@@ -222,12 +257,13 @@ class Lanes:
         return f"grsn_sub_w({self.w(args[0].name)}, {self.w(args[1].name)})"
 
     def _load_w(self, node: Node) -> str:
-        if _uniform(node) is not None:
-            return f"grsn_set_w({literal(int(node.attrs['value'][0]))})"
-        array, _ = self.place(node.name)
+        uniform = self.memory.uniform(node)
+        if uniform is not None:
+            return f"grsn_set_w({literal(uniform)})"
+        array, _ = self.memory.where(node.name)
         if node.n != self.loop.n:
             return f"grsn_set_w((int32_t){array}[0])"
-        return self._or_row(node, f"grsn_load_w({_at(array)})")
+        return self.constants.take(node, f"grsn_load_w({_at(array)})")
 
     def _clip_w(self, node: Node, arg: Node) -> str:
         lo, hi = int(node.attrs["lo"]), int(node.attrs["hi"])
@@ -241,7 +277,9 @@ class Lanes:
         for spike, other in (args, args[::-1]):
             if spike.interval.is_binary:
                 return f"grsn_gate_w({self.w(other.name)}, {self.h(spike.name)})"
-        if all(self._narrow(arg) for arg in args) and not any(_power(_uniform(a)) for a in args):
+        if all(self._narrow(arg) for arg in args) and not any(
+            _power(self.memory.uniform(a)) for a in args
+        ):
             return f"grsn_product{self._factors(args)}"
         return f"grsn_mul_w({self.w(args[0].name)}, {self.w(args[1].name)})"
 
@@ -322,28 +360,6 @@ class Lanes:
         return f"grsn_lut_w({table}, grsn_add_w({self.w(arg.name)}, grsn_set_w(128)), 0)"
 
 
-def _fires(plan: Schedule, loop: Loop) -> dict[str, tuple[str, str, str, str]]:
-    """``u - θ·[u >= θ]`` by the names of its spike and of its result: (u, θ, spike, result)."""
-    program, inside = plan.program, {node.name for node in loop.nodes}
-    found: dict[str, tuple[str, str, str, str]] = {}
-    for node in loop.nodes:
-        if node.op != "sub":
-            continue
-        u, gated = (plan.source(arg) for arg in node.args)
-        if program[gated].op != "mul" or gated not in inside:
-            continue
-        factors = [plan.source(arg) for arg in program[gated].args]
-        for theta, spike in (factors, factors[::-1]):
-            test = program[spike]
-            narrow = all(program[v].interval.within(*_INT16) for v in (u, theta, node.name))
-            if test.op != "ge" or spike not in inside or not narrow or spike in found:
-                continue
-            if [plan.source(arg) for arg in test.args] == [u, theta]:
-                found[spike] = found[node.name] = (u, theta, spike, node.name)
-                break
-    return found
-
-
 def _bounded(text: str, given: Interval, lo: int, hi: int) -> str:
     """``text`` in 16-bit lanes, clipped by as few instructions as its interval allows."""
     low, high = given.low < lo, given.high > hi
@@ -363,12 +379,6 @@ def _same(given: Interval, lo: int, hi: int, other_lo: int, other_hi: int) -> bo
     lower = lo == other_lo or (given.low >= lo and given.low >= other_lo)
     upper = hi == other_hi or (given.high <= hi and given.high <= other_hi)
     return lower and upper
-
-
-def _uniform(node: Node) -> int | None:
-    if node.op != "const" or not np.all(node.attrs["value"] == node.attrs["value"][0]):
-        return None
-    return int(node.attrs["value"][0])
 
 
 def _power(value: int | None) -> int:

@@ -32,10 +32,13 @@ class Memory:
     Args:
         plan: the schedule; it says what is stored, and what is written into a state's memory.
         symbols: C names.
+
+    ``lowered`` names the constants that are kept as one less.
     """
 
     def __init__(self, plan: Schedule, symbols: Symbols) -> None:
         self.plan, self.program, self.symbols = plan, plan.program, symbols
+        self.lowered: set[str] = set()
         self.tables: dict[str, str] = {}
         self.places: dict[str, Place] = {}
         for node in self.program:
@@ -71,10 +74,9 @@ class Memory:
         """The first element of a value's memory; a constant gets a table."""
         source = self.plan.source(name)
         if source not in self.places:
-            node = self.program[source]
-            label = f"const_{self.identifier(source)}"
-            table = self.table(label, node.attrs["value"], node.dtype)
-            self.places[source] = Place(table, node.dtype)
+            values, label = self.values(self.program[source]), f"const_{self.identifier(source)}"
+            dtype = narrowest(Interval(values, values)) or "int32"
+            self.places[source] = Place(self.table(label, values, dtype), dtype)
         return self.places[source].expression
 
     def where(self, name: str) -> tuple[str, str]:
@@ -101,6 +103,17 @@ class Memory:
         return self.root(node.args[0]) if node.op == "slice" else node
 
     # ---- constants ---------------------------------------------------------------------------
+
+    def values(self, node: Node) -> IntArray:
+        """What a constant is kept as."""
+        values: IntArray = node.attrs["value"] - (node.name in self.lowered)
+        return values
+
+    def uniform(self, node: Node) -> int | None:
+        """The one number that a constant consists of, if it does."""
+        if node.op != "const" or not np.all(node.attrs["value"] == node.attrs["value"][0]):
+            return None
+        return int(self.values(node)[0])
 
     def table(
         self, label: str, values: IntArray, dtype: str, *, quads: bool = False, only: str = ""

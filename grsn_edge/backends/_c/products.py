@@ -21,7 +21,8 @@ class ProductWriter:
     """Writes the products of one operand in one pass over stacked rows.
 
     ``dots`` maps products that a processor may take inside a loop to the array of its inputs in
-    pairs, and their number.
+    pairs, and their number.  ``noted`` maps spikes to the label of the list of them, where a loop
+    has made one.
 
     Args:
         memory: where values are.
@@ -33,6 +34,7 @@ class ProductWriter:
         self.memory, self.folds, self.style = memory, folds, style
         self.plan, self.program = memory.plan, memory.program
         self.dots: dict[str, tuple[str, int]] = {}
+        self.noted: dict[str, str] = {}
 
     def lines(self, group: Products) -> list[str]:
         """Everything up to the sums."""
@@ -47,12 +49,14 @@ class ProductWriter:
         """Add the columns of the neurons that fired, for all matrices at once."""
         label, n, rows = self._label(group), self.program[group.operand].n, group.rows
         acc, dtype = f"acc_{label}", self._narrow_sum(group)
-        active, count = f"active_{label}", f"count_{label}"
-        find = [
-            f"    /* {_names(group)}: event-driven */",
-            f"    uint16_t {active}[{-(-n // 4) * 4}];",
-            f"    const int32_t {count} = grsn_active({operand}, {n}, {active});",
-        ]
+        list_label = self.noted.get(self.plan.source(group.operand), label)
+        active, count = f"active_{list_label}", f"count_{list_label}"
+        find = [f"    /* {_names(group)}: event-driven */"]
+        if list_label == label:
+            find += [
+                f"    uint16_t {active}[{-(-n // 4) * 4}];",
+                f"    const int32_t {count} = grsn_active({operand}, {n}, {active});",
+            ]
         columns, chosen = _stacked(group).T, f"{active}, {count}"
         if self.style == "vectors" or rows % 4 or dtype != "int16":
             table = self.memory.table(f"columns_{label}", columns, "int8")

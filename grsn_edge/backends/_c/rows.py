@@ -1,9 +1,12 @@
-"""The constants of a loop: one table of vectors, or one row of words for every two neurons."""
+"""The constants of a loop: a table of vectors, and a row of words for every two neurons.
+
+Where a processor takes the products of few inputs inside a loop (GRSN_DOTS), everything constant
+that two neurons need stands in one row, in the order in which it is used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,69 +15,104 @@ from grsn_edge.backends._c.memory import Memory, Place
 from grsn_edge.backends._c.schedule import Loop
 from grsn_edge.program import IntArray, Node
 
-__all__ = ["Rows", "constants", "rows"]
+__all__ = ["Constants", "Dots"]
 
 Dots = Mapping[str, tuple[str, int]]
 """Products that may be taken inside a loop: the array of inputs in pairs, and their number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """The constants of a loop, two neurons in a row of ``words`` words of ``table``.
+class Constants:
+    """What a loop in lanes reads from tables.
 
-    ``inside`` maps values to expressions that read them through the pointer ``row``.
+    Args:
+        memory: where values are; gets the tables.
+        folds: what moved into biases.
+        loop: the loop.
+        dots: products that may be taken inside it.
     """
 
-    table: str
-    words: int
-    inside: Mapping[str, str]
+    def __init__(self, memory: Memory, folds: Folds, loop: Loop, dots: Dots) -> None:
+        self.memory, self.folds, self.loop, self.dots = memory, folds, loop, dots
+        self._words: list[IntArray] = []
+        self._starts: dict[str, int] = {}
+        plan, program = memory.plan, memory.program
+        names = dict.fromkeys(plan.source(arg) for node in loop.nodes for arg in node.args)
+        self._products = [program[name] for name in names if name in dots]
+        self._vectors = [program[name] for name in names if self._is_vector(program[name])]
+        self._place()
 
+    @property
+    def table(self) -> str | None:
+        """The name of the table of rows; none where the loop takes no product."""
+        if not self._products:
+            return None
+        return f"{self.memory.symbols.name}_{self._label}"
 
-def constants(memory: Memory, loop: Loop, dots: Dots) -> list[Node]:
-    """The constant vectors of a loop, in one table of int16: one address serves all."""
-    program, plan = memory.program, memory.plan
-    names = dict.fromkeys(plan.source(arg) for node in loop.nodes for arg in node.args)
-    nodes = [program[name] for name in names if name not in memory.places]
-    nodes = [n for n in nodes if n.op == "const" and n.n == loop.n and n.dtype != "int32"]
-    nodes = [n for n in nodes if np.any(n.attrs["value"] != n.attrs["value"][0])]
-    if nodes:
-        label = f"loop_{memory.identifier(nodes[0].name)}"
-        only = "!GRSN_DOTS" if _inside(memory, loop, dots) else ""
-        values = np.concatenate([n.attrs["value"] for n in nodes])
-        table = memory.table(label, values, "int16", only=only)
-        for i, node in enumerate(nodes):
-            expression = f"({table} + {i * loop.n})" if i else table
-            memory.places[node.name] = Place(expression, "int16")
-    return nodes
+    @property
+    def declaration(self) -> list[str]:
+        """The pointer to the row that is next."""
+        if self.table is None:
+            return []
+        return [f"    GRSN_IF_DOTS(const int32_t *{self._label} = {self.table};)"]
 
+    def take(self, node: Node, load: str) -> str:
+        """How the next words of a row, or ``load`` elsewhere, give a value; once for each value."""
+        if self.table is None or node.name not in (n.name for n in self._products + self._vectors):
+            return load
+        self._append(node)
+        if node.name in self.dots:
+            pairs, n = self.dots[node.name]
+            return f"GRSN_ROW(grsn_dots(&{self._label}, {pairs}, {n}), {load})"
+        return f"GRSN_ROW(grsn_take(&{self._label}), {load})"
 
-def rows(
-    memory: Memory, folds: Folds, loop: Loop, dots: Dots, constants: list[Node]
-) -> Rows | None:
-    """What two neurons of a loop read, as one row of words: constants, biases, weights."""
-    products = _inside(memory, loop, dots)
-    if not products:
-        return None
-    words = [_couple(n.attrs["value"].reshape(-1, 2)) for n in constants]
-    inside = {n.name: f"row[{i}]" for i, n in enumerate(constants)}
-    at = len(words)
-    for node in products:
-        pairs, n = dots[node.name]
-        inside[node.name] = f"grsn_dots(row + {at}, {pairs}, {n})"
-        weights = _couple(node.attrs["weight"].reshape(-1, n // 2, 2))
-        whole = np.concatenate([folds.bias(node)[:, None], weights], axis=1)
-        words.append(whole.reshape(loop.n // 2, -1))
-        at += 2 + n
-    values = np.concatenate([w.reshape(loop.n // 2, -1) for w in words], axis=1)
-    label = f"rows_{memory.identifier(products[0].name)}"
-    table = memory.table(label, values, "int32", only="GRSN_DOTS")
-    return Rows(table, values.shape[1], inside)
+    def at(self, node: Node, load: str) -> str:
+        """The same for neuron ``i`` of a loop that has ended."""
+        if node.name not in self._starts:
+            return load
+        place = f"(i >> 1) * {self._width} + {self._starts[node.name]}"
+        return f"GRSN_ROW({self.table}[{place}], {load})"
 
+    def finish(self) -> None:
+        """Make the table of everything that was taken."""
+        if self.table is not None:
+            rows = np.concatenate(self._words, axis=1)
+            self.memory.table(self._label, rows, "int32", only="GRSN_DOTS")
 
-def _inside(memory: Memory, loop: Loop, dots: Dots) -> list[Node]:
-    """The products that may be taken inside a loop."""
-    names = dict.fromkeys(memory.plan.source(arg) for node in loop.nodes for arg in node.args)
-    return [memory.program[name] for name in names if name in dots]
+    @property
+    def _label(self) -> str:
+        return f"rows_{self.memory.identifier(self._products[0].name)}"
+
+    @property
+    def _width(self) -> int:
+        return sum(words.shape[1] for words in self._words)
+
+    def _is_vector(self, node: Node) -> bool:
+        """A constant that differs from neuron to neuron, in 16 bits."""
+        is_vector = node.op == "const" and node.n == self.loop.n and node.dtype != "int32"
+        fresh = node.name not in self.memory.places
+        return is_vector and fresh and self.memory.uniform(node) is None
+
+    def _place(self) -> None:
+        """Everything in one table of int16: one address serves all."""
+        if not self._vectors:
+            return
+        only = "!GRSN_DOTS" if self._products else ""
+        values = np.concatenate([self.memory.values(node) for node in self._vectors])
+        label = f"loop_{self.memory.identifier(self._vectors[0].name)}"
+        table = self.memory.table(label, values, "int16", only=only)
+        for i, node in enumerate(self._vectors):
+            expression = f"({table} + {i * self.loop.n})" if i else table
+            self.memory.places[node.name] = Place(expression, "int16")
+
+    def _append(self, node: Node) -> None:
+        self._starts[node.name] = self._width
+        rows = self.loop.n // 2
+        if node.name not in self.dots:
+            self._words.append(_couple(self.memory.values(node).reshape(rows, 1, 2)))
+            return
+        weights = _couple(node.attrs["weight"].reshape(self.loop.n, -1, 2))
+        whole = np.concatenate([self.folds.bias(node)[:, None], weights], axis=1)
+        self._words.append(whole.reshape(rows, -1))
 
 
 def _couple(pairs: IntArray) -> IntArray:

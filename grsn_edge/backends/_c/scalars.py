@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
+from grsn_edge.backends._c.fires import Fire
 from grsn_edge.backends._c.folds import Folds
 from grsn_edge.backends._c.memory import Memory, Style
 from grsn_edge.backends._c.schedule import Loop
@@ -28,12 +27,17 @@ class Scalars:
         self.memory, self.folds, self.style = memory, folds, style
         self.plan, self.program = memory.plan, memory.program
 
-    def body(self, loop: Loop) -> list[str]:
-        """Computations, then stores."""
+    def body(self, loop: Loop, fires: Sequence[Fire] = ()) -> list[str]:
+        """Computations, then stores; what follows a threshold only where it is reached."""
+        rare = [fire for fire in fires if fire.rare]
+        late = {name for fire in rare for name in (fire.spike, fire.after)}
+        unread = late | {gated for fire in rare for gated in self._gated(fire)}
         lines: list[str] = []
         stores: list[str] = []
         local: set[str] = set()
         for node in loop.nodes:
+            if node.name in unread:
+                continue
             identifier = f"r_{self.memory.identifier(node.name)}"
             expression = self._expression(node, local, loop.n)
             lines.append(f"        const {self._register(node)} {identifier} = {expression};")
@@ -42,7 +46,31 @@ class Scalars:
                 place = self.memory.places[node.name]
                 target = f"{place.expression}[i]"
                 stores.append(f"        {target} = ({C_TYPE[place.dtype]}){identifier};")
-        return [*lines, *stores]
+        return [
+            *lines,
+            *stores,
+            *(text for fire in rare for text in self._rare(fire, local, loop.n)),
+        ]
+
+    def _gated(self, fire: Fire) -> list[str]:
+        return [self.plan.source(self.program[fire.after].args[1])]
+
+    def _rare(self, fire: Fire, local: set[str], n: int) -> list[str]:
+        """Reset, spike and note of a neuron that fires."""
+        u, level = self._operand(fire.u, local, n), self._operand(fire.theta, local, n)
+        after, spike = (self.memory.places[name].expression for name in (fire.after, fire.spike))
+        kept = f"r_{self.memory.identifier(fire.after)}"
+        noted = f"            *end_{self.memory.identifier(fire.spike)}++ = (uint16_t)i;"
+        return [
+            f"        grsn_fast16 {kept} = {u};",
+            *([f"        {spike}[i] = 0;"] if fire.kept else []),
+            f"        if ({kept} > {level}) {{",
+            f"            {kept} = (grsn_fast16)({kept} - ({level} + 1));",
+            *([f"            {spike}[i] = 1;"] if fire.kept else []),
+            *([noted] if fire.noted else []),
+            "        }",
+            f"        {after}[i] = (int16_t){kept};",
+        ]
 
     def lookup_table(self, node: Node) -> str:
         """The name of a look-up's table."""
@@ -88,8 +116,9 @@ class Scalars:
         node = self.program[source]
         if source in local:
             return f"r_{self.memory.identifier(source)}"
-        if node.op == "const" and np.all(node.attrs["value"] == node.attrs["value"][0]):
-            return short_literal(int(node.attrs["value"][0]))
+        uniform = self.memory.uniform(node)
+        if uniform is not None:
+            return short_literal(uniform)
         index = "i" if node.n == n else "0"
         return f"({self._register(node)}){self.memory.array(source)}[{index}]"
 
