@@ -82,6 +82,8 @@ from grsn_edge.program import Builder, IntArray, Value
 __all__ = ["Grsn"]
 
 _GATE_REACH = 8.0  # the sigmoid table spans at least [-8, 8): σ(8) is one Q11 step from 1
+_MEMORY = {"hold": (1.0, 1.0), "relay": (-2.0, 2.0)}
+"""Initial bias of the forget gates, and strength of the candidate currents' weights."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,10 @@ class Grsn(Cell):
     Args:
         gates: ``spikes`` (form B) or ``input`` (form A).
         theta: threshold θ, in the unit of the float membrane.
-        beta_init: how the leaks β are drawn, ``uniform``, ``log`` or ``gamma``.
+        beta_init: how the leaks β are drawn, ``uniform``, ``log``, ``gamma`` or ``fast``.
+        memory: what the gates begin as: ``hold``, forget gates that keep a current, or ``relay``,
+            gates that replace it at each step, so that a spike hands on what came before it; the
+            second learns sequences, the first integrates.
         inner_steps: neuron steps in one environment step; above 1 the output is their mean.
         coefficients: leaks in ``q15``, or one power of two for the layer, ``pow2``:
             :mod:`grsn_edge.neurons.coefficients`.
@@ -103,6 +108,7 @@ class Grsn(Cell):
     gates: Literal["spikes", "input"] = "spikes"
     theta: float = 0.5
     beta_init: LeakInit = "uniform"
+    memory: Literal["hold", "relay"] = "hold"
     inner_steps: int = 1
     coefficients: Coefficients = "q15"
 
@@ -110,6 +116,8 @@ class Grsn(Cell):
         super().__post_init__()
         if self.gates not in ("spikes", "input") or not self.theta > 0:
             raise UsageError("grsn: gates is 'spikes' or 'input', theta is positive")
+        if self.memory not in ("hold", "relay"):
+            raise UsageError(f"grsn: memory is 'hold' or 'relay', not '{self.memory}'")
         check_leak_init(self.kind, self.beta_init)
         check_coefficients(self.kind, self.coefficients)
         if not 1 <= self.inner_steps <= MOST_INNER_STEPS:
@@ -138,13 +146,16 @@ class Grsn(Cell):
     # ---- float half --------------------------------------------------------------------------
 
     def init(self, rng: np.random.Generator) -> dict[str, npt.NDArray[np.float64]]:
-        """Normal weights, leaks as ``beta_init`` says, open forget gates."""
+        """Normal weights, leaks as ``beta_init`` says, gates as ``memory`` says."""
         n_gate = self.size if self._recurrent else self.n_in
         spread = 1.0 / np.sqrt(self.size) if self._recurrent else 2.0 / np.sqrt(self.n_in)
         leak = initial_leaks(rng, self.size, self.beta_init)
+        kept, strength = _MEMORY[self.memory]
+        gates = rng.normal(0.0, spread, (2 * self.size, n_gate))
+        gates[self.size :] *= strength
         params = {
-            "w_gates": rng.normal(0.0, spread, (2 * self.size, n_gate)),
-            "b_gates": np.concatenate([np.ones(self.size), np.zeros(self.size)]),
+            "w_gates": gates,
+            "b_gates": np.repeat([kept, 0.0], self.size),
             "leak": leak,
         }
         if self._recurrent:

@@ -11,16 +11,16 @@ from grsn_edge.errors import UsageError
 
 __all__ = ["LeakInit", "check_leak_init", "initial_leaks"]
 
-LeakInit = Literal["uniform", "log", "gamma"]
+LeakInit = Literal["uniform", "log", "gamma", "fast"]
 """How leaks are drawn.
 
 ``uniform``: β in [0.1, 0.9].  ``log``: τ from 0.5 to 100 steps, evenly spaced in its logarithm and
 dealt out by chance, as ELM does for its memories (arXiv 2306.16922).  ``gamma``: τ from a gamma
 distribution of shape 3 and mean 5 steps, at most 100, as Perez-Nieves et al. 2021
-(doi 10.1038/s41467-021-26022-3) draw membrane time constants.
+(doi 10.1038/s41467-021-26022-3) draw membrane time constants.  ``fast``: β in [0.02, 0.3].
 """
 
-_INITS = ("uniform", "log", "gamma")
+_INITS = ("uniform", "log", "gamma", "fast")
 _FASTEST, _SLOWEST = 0.5, 100.0  # steps
 _SHAPE, _MEAN = 3.0, 5.0
 
@@ -35,6 +35,8 @@ def initial_leaks(rng: np.random.Generator, size: int, how: LeakInit) -> npt.NDA
     """The leaks of ``size`` neurons as trained: the logits of β, ``(size,)``."""
     if how == "uniform":
         beta = rng.uniform(0.1, 0.9, size)
+    elif how == "fast":
+        beta = rng.uniform(0.02, 0.3, size)
     elif how == "log":
         beta = np.exp(-1.0 / rng.permutation(np.geomspace(_FASTEST, _SLOWEST, size)))
     else:

@@ -146,8 +146,8 @@ def recipe(task_name: str, kind: str = "grsn", **changes: Any) -> Recipe:
         kind: one of :func:`network_kinds`.
         changes: fields of :class:`Recipe`; or ``hidden``, the neurons of each layer; or
             ``updates``, the length of the first phase in updates, by which the other phases
-            are lengthened or shortened too; or ``weights`` and ``coefficients``, as for
-            :func:`quantised_network`.
+            are lengthened or shortened too; or ``grsn``, options of the GRSN cells; or
+            ``weights`` and ``coefficients``, as for :func:`quantised_network`.
 
     Raises:
         TaskError: unknown task.
@@ -163,7 +163,9 @@ def recipe(task_name: str, kind: str = "grsn", **changes: Any) -> Recipe:
     values = {**for_task, **_for_network(kind, found), **replayed, **changes}
     updates = values.pop("updates", None)
     weights, coefficients = values.pop("weights", None), values.pop("coefficients", None)
+    begun = values.pop("grsn", {})
     cells = _NETWORKS[kind](len(found.observations), values.pop("hidden"))
+    cells = tuple(replace(c, **begun) if c.kind == "grsn" else c for c in cells)
     readout_kind = _READOUTS.get(kind, "readout")
     readout = cell(readout_kind, n_in=cells[-1].size, size=len(found.actions))
     network = Network((*cells, readout), found.decoder)
@@ -361,12 +363,17 @@ _TMAZE = {
 }
 _REPEAT_PREVIOUS = {
     **_TMAZE,
-    "hidden": 64,
+    "hidden": 128,
+    "grsn": {"memory": "relay", "beta_init": "fast"},
     "goal": None,
     "stop_at": 0.99,
-    "gamma": 0.9,
+    "gamma": 0.0,
+    "gae": 0.0,
+    "lr": 5e-3,
     "reward_scale": 10.0,
 }
+"""An answer is right or wrong at once, and changes nothing that comes."""
+
 _FOR_TASK: Mapping[str, Mapping[str, Any]] = {
     "cartpole-p": _CARTPOLE,
     "cartpole-v": _CARTPOLE,

@@ -33,12 +33,28 @@ def test_leaks_are_uniform_or_time_constants_are_spaced_in_their_logarithm_or_ga
 def test_beta_init_is_an_option_of_every_leaky_neuron(kind: str) -> None:
     leaks = [
         drawn(cell(kind, n_in=2, size=50, beta_init=how))["leak"]
-        for how in ("uniform", "log", "gamma")
+        for how in ("uniform", "log", "gamma", "fast")
     ]
     assert not np.array_equal(leaks[0], leaks[1])
     assert not np.array_equal(leaks[1], leaks[2])
-    with pytest.raises(UsageError, match="uniform, log, gamma, not 'zipf'"):
+    with pytest.raises(UsageError, match="uniform, log, gamma, fast, not 'zipf'"):
         cell(kind, n_in=2, size=4, beta_init="zipf")
+
+
+def test_gates_begin_by_holding_a_current_or_by_replacing_it_at_each_step() -> None:
+    size, start = 50, {"u": 0.0, "c": 1.0, "o": 0.0}
+    left = {}
+    for memory in ("hold", "relay"):
+        made = cell("grsn", n_in=2, size=size, memory=memory)
+        params = {k: torch.from_numpy(v) for k, v in made.init(np.random.default_rng(0)).items()}
+        state = {k: torch.full((1, size), v, dtype=torch.float64) for k, v in start.items()}
+        nothing = torch.zeros(1, 2, dtype=torch.float64)
+        _, after = made.float_step(params, nothing, state, lambda z: (z >= 0).double())
+        left[memory] = float(after["c"].mean())
+    assert left["hold"] > 0.7
+    assert left["relay"] < 0.15
+    with pytest.raises(UsageError, match="'hold' or 'relay', not 'keep'"):
+        cell("grsn", n_in=2, size=4, memory="keep")
 
 
 @pytest.mark.parametrize(
