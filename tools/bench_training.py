@@ -46,6 +46,7 @@ SHIPPED = {
     "pendulum-p": 0.1,
     "pendulum-v": None,
     "tmaze": 0.1,
+    "repeat-previous": None,
     "lunarlander-p": None,
     "hopper-p": None,
     "halfcheetah-p": None,
