@@ -6,20 +6,20 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from grsn_edge.errors import UsageError
 from grsn_edge.policy import OBSERVATION, Policy, load, save, write_atomically
+from grsn_edge.policy.encoder import FloatArray
 from grsn_edge.profiling.replay import spiking_values
 from grsn_edge.program import evaluate
-from grsn_edge.runtime import StreamingPolicy, default_backend, play_episodes
-from grsn_edge.scoreboard.price import price
+from grsn_edge.scoreboard.games import Game, Played, game
+from grsn_edge.scoreboard.price import PRICED_EPISODES, price
 from grsn_edge.scoreboard.store import (
     MODEL,
     RUN,
@@ -30,14 +30,13 @@ from grsn_edge.scoreboard.store import (
     read,
     write,
 )
-from grsn_edge.scoreboard.suites import Job
-from grsn_edge.tasks import Task, task
-from grsn_edge.training.pipeline import CHECKPOINT, Outcome, resume, train
+from grsn_edge.scoreboard.suites import Job, is_team
+from grsn_edge.teams.recipes import TeamRecipe
+from grsn_edge.training.pipeline import Outcome
 from grsn_edge.training.progress import Progress
 from grsn_edge.training.recipes import Recipe
-from grsn_edge.training.runs import float_play
 
-__all__ = ["FIRST_EPISODE", "Result", "Tell", "run_job"]
+__all__ = ["FIRST_EPISODE", "Result", "Tell", "activity_of", "run_job"]
 
 FIRST_EPISODE = 10_000
 """Seed of the first episode that is played for the table: no training sees it."""
@@ -74,32 +73,35 @@ def run_job(
             "the sources of grsn_edge, or its packages, are not those that the suite was begun "
             "with; begin it again, from a copy that nobody changes, with the same on every machine"
         )
-    folder, chosen = job_folder(out, job), task(job.task)
+    folder, chosen = job_folder(out, job), game(job.task)
     result = read(folder)
     if result is None:
         result = _learned(job, chosen, folder, tell)
     if result is not None and result["price"].get("version") != pricing_version():
         tell("count instructions", 0.0)
-        policy, activity = load(folder / MODEL), result["play"]["activity"]
-        found = price(policy, chosen, activity, FIRST_EPISODE)
+        policy = load(folder / MODEL)
+        seen = chosen.play(policy, min(job.episodes, PRICED_EPISODES), FIRST_EPISODE).seen
+        found = price(policy, seen, result["play"]["activity"], chosen.period_s)
         result["price"] = {"version": pricing_version(), **found}
         write(folder, result)
     return result
 
 
-def _learned(job: Job, chosen: Task, folder: Path, tell: Tell) -> Result | None:
+def _learned(job: Job, chosen: Game, folder: Path, tell: Tell) -> Result | None:
     """Everything but the price."""
     spent = _Spent(folder / "seconds.json")
-    outcome = _trained(job, folder / RUN, tell, spent)
+    outcome = _trained(job, chosen, folder / RUN, tell, spent)
     if outcome.policies is None:
         return None
     tell(f"play {job.episodes} episodes", 0.0)
     save(outcome.policies.fine_tuned, folder / MODEL)
-    floats = float_play(folder / RUN, job.episodes, FIRST_EPISODE).returns
+    floats = chosen.floats(folder / RUN, job.episodes, FIRST_EPISODE)
+    policy = outcome.policies.fine_tuned
+    played = chosen.play(policy, job.episodes, FIRST_EPISODE)
     recipe = job.recipe()
     return {
         "key": job_key(job),
-        "version": learning_version(),
+        "version": learning_version(is_team(job.task)),
         "job": {"task": job.task, "network": job.network, "seed": job.seed},
         "training": {
             "recipe": recipe.config(),
@@ -108,27 +110,21 @@ def _learned(job: Job, chosen: Task, folder: Path, tell: Tell) -> Result | None:
             "cpu_s": spent.seconds(),
             "phases": {name: e.config() for name, e in outcome.results.items()},
         },
-        "play": {"float": floats.tolist(), **_played(outcome.policies.fine_tuned, chosen, job)},
+        "play": {"float": floats.tolist(), **_summary(policy, played)},
         "price": {},
         "machine": _machine(),
     }
 
 
-def _trained(job: Job, folder: Path, tell: Tell, spent: _Spent) -> Outcome:
-    provenance = {"command": f"grsn-edge scoreboard: {job.title}"}
+def _trained(job: Job, chosen: Game, folder: Path, tell: Tell, spent: _Spent) -> Outcome:
 
     def watch(progress: Progress) -> None:
         if progress.evaluation is not None:
             spent.keep()
         tell(_NAMES.get(progress.phase, progress.phase), progress.remaining_s)
 
-    if (folder / CHECKPOINT).exists():
-        outcome = resume(folder, watch=watch, provenance=provenance)
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        outcome = train(
-            job.recipe(), seed=job.seed, folder=folder, watch=watch, provenance=provenance
-        )
+    folder.mkdir(parents=True, exist_ok=True)
+    outcome = chosen.train(job, folder, watch, {"command": f"grsn-edge scoreboard: {job.title}"})
     spent.keep()
     return outcome
 
@@ -158,7 +154,7 @@ def _cpu_s() -> float:
     return time.process_time() + times.children_user + times.children_system
 
 
-def _parameters(recipe: Recipe) -> int:
+def _parameters(recipe: Recipe | TeamRecipe) -> int:
     """Trained numbers of the policy; the critic is not deployed."""
     rng = np.random.default_rng(0)
     return sum(np.size(v) for cell in recipe.network.cells for v in cell.init(rng).values())
@@ -167,53 +163,45 @@ def _parameters(recipe: Recipe) -> int:
 # ---- playing -------------------------------------------------------------------------------------
 
 
-def _played(policy: Policy, chosen: Task, job: Job) -> Result:
-    """Returns in gymnasium, step by step, and what fired in exactly those steps."""
-    from grsn_edge.tasks.environments import make_environment
-
-    seen: list[Any] = []
-    environment = make_environment(chosen.name)
-    with StreamingPolicy(policy, default_backend()) as running:
-        episodes = list(
-            play_episodes(
-                running, environment, job.episodes, FIRST_EPISODE, chosen.max_steps,
-                lambda observation, _: seen.append(np.array(observation)),
-            )
-        )  # fmt: skip
-    environment.close()
-    activity = _activity(policy, np.array(seen, np.float32), [e.steps for e in episodes])
+def _summary(policy: Policy, played: Played) -> Result:
+    """Returns, and what fired in exactly those steps."""
+    activity = activity_of(policy, played.seen)
     neurons = {name: policy.program[name].n for name in activity}
     fired = sum(share * neurons[name] for name, share in activity.items())
     return {
-        "backend": running.backend,
+        "backend": played.backend,
         "first_episode": FIRST_EPISODE,
-        "int8": [episode.ret for episode in episodes],
-        "steps": len(seen),
+        "int8": list(played.returns),
+        "steps": sum(map(len, played.seen)),
         "activity": activity,
         "neurons": sum(neurons.values()),
         "rate": fired / sum(neurons.values()) if neurons else None,
     }
 
 
-def _activity(
-    policy: Policy, observations: npt.NDArray[np.float32], lengths: list[int]
-) -> Mapping[str, float]:
-    """Mean spikes per neuron and step of each spiking value, over all steps of all episodes."""
+def activity_of(policy: Policy, seen: Sequence[FloatArray]) -> dict[str, float]:
+    """Mean spikes per neuron and step of each spiking value, over all steps of all sequences.
+
+    Args:
+        policy: frozen; the reference runs it.
+        seen: observations ``(steps, n)``, each from a reset.
+    """
     names = spiking_values(policy.program)
     if not names:
         return {}
-    codes = policy.encoder.encode(observations)
-    first = np.cumsum([0, *lengths[:-1]])
+    lengths = np.array([len(one) for one in seen])
+    codes = policy.encoder.encode(np.concatenate(seen))
+    first = np.cumsum(lengths) - lengths
     state = policy.program.initial_state((len(lengths),))
     fired = dict.fromkeys(names, 0.0)
-    for step in range(max(lengths)):
-        running = np.asarray(lengths) > step
+    for step in range(int(lengths.max())):
+        running = lengths > step
         at = np.where(running, first + step, first)
         values = evaluate(policy.program, {OBSERVATION: codes[at]}, state)
         state = {name: values[node] for name, node in policy.program.nexts.items()}
         for name in names:
             fired[name] += float(values[name][running].mean(axis=1).sum())
-    return {name: total / len(observations) for name, total in fired.items()}
+    return {name: total / int(lengths.sum()) for name, total in fired.items()}
 
 
 def _machine() -> dict[str, str]:

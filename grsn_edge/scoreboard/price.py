@@ -7,7 +7,7 @@ reference's; the cost of reading the counter is taken off.  Energy is modelled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,19 +17,18 @@ from grsn_edge.backends import backend
 from grsn_edge.backends._image import image
 from grsn_edge.errors import DeviceError
 from grsn_edge.policy import ACTION, OBSERVATION, Policy, dumps
+from grsn_edge.policy.encoder import FloatArray
 from grsn_edge.profiling.chips import chip
 from grsn_edge.profiling.model import modelled_step
 from grsn_edge.program import IntArray, memory, operations
-from grsn_edge.runtime import StreamingPolicy, default_backend, play_episode
-from grsn_edge.tasks import Task
 
-__all__ = ["BOARD", "CHIP", "PRICED_STEPS", "Course", "course", "price"]
+__all__ = ["BOARD", "CHIP", "PRICED_EPISODES", "PRICED_STEPS", "Course", "course", "price"]
 
 BOARD, CHIP = "m4", "nRF52840"
 """The emulated board whose instructions are counted, and the chip whose energy is modelled."""
 
-PRICED_STEPS = 2000
-"""Steps of a policy's own episodes that the board runs."""
+PRICED_STEPS, PRICED_EPISODES = 2000, 20
+"""Steps of a policy's own episodes that the board runs, and episodes that they are taken from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,21 +39,23 @@ class Course:
     starts: frozenset[int]
 
 
-def price(policy: Policy, chosen: Task, activity: Mapping[str, float], seed: int) -> dict[str, Any]:
+def price(
+    policy: Policy, seen: Sequence[FloatArray], activity: Mapping[str, float], period_s: float
+) -> dict[str, Any]:
     """JSON values: memory in bytes, operations, instructions, modelled energy of a step.
 
     Args:
         policy: frozen.
-        chosen: its task.
+        seen: its observations ``(steps, n)``, each from a reset; :data:`PRICED_STEPS` are counted.
         activity: mean fraction of ones of each spiking value, as ``operations`` takes it.
-        seed: of the first episode that is counted.
+        period_s: from one step to the next.
 
     Raises:
         DeviceError: the emulated board computes other actions than the reference.
         CompileError: its firmware cannot be built.
     """
     sizes, counts = memory(policy.program), operations(policy.program, activity).total
-    counted = _counted(policy, chosen, seed)
+    counted = _counted(policy, course(policy, seen))
     return {
         "file_bytes": len(dumps(policy)),
         "image_bytes": len(image(policy)),
@@ -64,29 +65,18 @@ def price(policy: Policy, chosen: Task, activity: Mapping[str, float], seed: int
         "operations": {**asdict(counts), "total": counts.total},
         "synaptic_operations": counts.synaptic_additions + counts.multiply_accumulates,
         "instructions": counted,
-        "modelled": _modelled(counted, chosen.period_s),
+        "modelled": _modelled(counted, period_s),
     }
 
 
-def course(policy: Policy, chosen: Task, seed: int, steps: int) -> Course:
-    """The codes of whole episodes in gymnasium, cut where there are enough steps."""
-    from grsn_edge.tasks.environments import make_environment
-
-    seen: list[Any] = []
-    starts = set()
-    environment = make_environment(chosen.name)
-    with StreamingPolicy(policy, default_backend()) as running:
-        while len(seen) < steps:
-            starts.add(len(seen))
-            play_episode(
-                running, environment, seed, chosen.max_steps, lambda o, _: seen.append(np.array(o))
-            )
-            seed += 1
-    environment.close()
-    return Course(policy.encoder.encode(np.array(seen[:steps], np.float32)), frozenset(starts))
+def course(policy: Policy, seen: Sequence[FloatArray]) -> Course:
+    """The codes of whole sequences one after the other, cut where there are enough steps."""
+    lengths = [len(one) for one in seen]
+    codes = policy.encoder.encode(np.concatenate(seen)[:PRICED_STEPS])
+    return Course(codes, frozenset(int(sum(lengths[:i])) for i in range(len(lengths))))
 
 
-def _counted(policy: Policy, chosen: Task, seed: int) -> dict[str, Any]:
+def _counted(policy: Policy, played: Course) -> dict[str, Any]:
     """Instructions of a step, as generated C and in the virtual machine; or why there are none."""
     from grsn_edge.device.boards import board
     from grsn_edge.device.emulate import missing
@@ -94,7 +84,6 @@ def _counted(policy: Policy, chosen: Task, seed: int) -> dict[str, Any]:
     reason = missing(BOARD)
     if reason is not None:
         return {"why_not": reason}
-    played = course(policy, chosen, seed, PRICED_STEPS)
     emulator, generated = _on_board(policy, played, compiled_in=True)
     _, interpreted = _on_board(policy, played, compiled_in=False)
     return {

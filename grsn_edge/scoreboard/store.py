@@ -20,7 +20,7 @@ from typing import Any
 import grsn_edge
 from grsn_edge.errors import UsageError
 from grsn_edge.policy import write_atomically
-from grsn_edge.scoreboard.suites import Job
+from grsn_edge.scoreboard.suites import Job, is_team
 from grsn_edge.tasks import folder_name
 
 __all__ = [
@@ -42,6 +42,7 @@ RESULT, MODEL, RUN = "result.json", "model.grsn", "run"
 """Names in a job's folder."""
 
 _LEARNING = ("program", "neurons", "policy", "tasks", "training")
+_TEAMS = ("teams",)
 _LEARNING_FILES = ("backends/torch_backend.py", "backends/straight_through.py")
 _PRICING = ("backends/_c", "backends/_image", "device")
 _PRICING_FILES = ("profiling/chips.py", "profiling/model.py", "scoreboard/price.py")
@@ -52,9 +53,15 @@ _SHORT = 12  # hexadecimal digits of a key
 
 
 @cache
-def learning_version() -> str:
-    """Digest of the sources and packages that decide what a job learns; comments do not."""
-    return _version(_sources(_LEARNING, _LEARNING_FILES), ("numpy", "torch", "gymnasium"))
+def learning_version(team: bool = False) -> str:
+    """Digest of the sources and packages that decide what a job learns; comments do not.
+
+    Args:
+        team: whether of a team's job, which more sources decide.
+    """
+    packages = ("numpy", "torch", "gymnasium", *(("torchrl", "vmas", "magent2") if team else ()))
+    folders = (*_LEARNING, *(_TEAMS if team else ()))
+    return _version(_sources(folders, _LEARNING_FILES), packages)
 
 
 @cache
@@ -117,7 +124,7 @@ def job_key(job: Job) -> str:
         "recipe": job.recipe().config(),
         "seed": job.seed,
         "episodes": job.episodes,
-        "version": learning_version(),
+        "version": learning_version(is_team(job.task)),
     }
     text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_SHORT]

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from grsn_edge.errors import TaskError, UsageError
-from grsn_edge.tasks import task
+from grsn_edge.tasks import Task, task
+from grsn_edge.teams.recipes import TeamRecipe, team_network_kinds, team_recipe
+from grsn_edge.teams.registry import team_task, team_task_names
 from grsn_edge.training.recipes import Recipe, network_kinds, recipe
 
-__all__ = ["OURS", "SUITES", "Job", "Suite", "suite"]
+__all__ = ["OURS", "SUITES", "Job", "Suite", "is_team", "suite"]
 
 OURS = "grsn"
 """The network that the others are compared with."""
@@ -21,7 +23,7 @@ class Job:
     """One policy: trained, frozen, played and priced.
 
     Args:
-        task: its name or description.
+        task: its name or description; of a robot's task or a team's.
         network: a kind of :func:`~grsn_edge.training.recipes.recipe`, or ``KIND:HIDDEN`` with
             another number of neurons in each layer.
         seed: of training.
@@ -40,7 +42,7 @@ class Job:
         """For people."""
         return f"{self.task} {self.network} {self.seed}"
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> Recipe | TeamRecipe:
         """What is trained.
 
         Raises:
@@ -50,10 +52,18 @@ class Job:
         changes = dict(self.changes)
         if hidden is not None:
             changes["hidden"] = hidden
+        if is_team(self.task):
+            return team_recipe(self.task, kind, **changes)
         made = recipe(self.task, kind, **changes)
         if any(cell.spikes for cell in made.network.cells):
             return made
         return replace(made, spike_rate=None)
+
+
+def is_team(name: str) -> bool:
+    """Whether a task is one for a team."""
+    base = name.partition("?")[0]
+    return base in team_task_names() or base.startswith("vmas:")
 
 
 def split_network(name: str) -> tuple[str, int | None]:
@@ -94,12 +104,16 @@ class Suite:
     episodes: int = 100
 
     def jobs(self) -> tuple[Job, ...]:
-        """Seed by seed, so that an unfinished suite compares all networks already."""
+        """Seed by seed, so that an unfinished suite compares all networks already.
+
+        A team is not trained with networks that its recipes do not know.
+        """
         return tuple(
             Job(name, network, seed, self.changed(name, network), self.episodes)
             for seed in self.seeds
             for name in self.tasks
             for network in self.networks
+            if not is_team(name) or split_network(network)[0] in team_network_kinds()
         )
 
     def changed(self, name: str, network: str) -> dict[str, Any]:
@@ -126,7 +140,7 @@ class Suite:
             TaskError, UsageError: what does not exist, or a list of nothing.
         """
         for name in tasks or ():
-            task(name)
+            _found(name)
         for name in networks or ():
             split_network(name)
         if updates is not None and updates < 1:
@@ -156,9 +170,13 @@ def _unique(values: Any) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values or ()))
 
 
+def _found(name: str) -> Task:
+    return team_task(name).member if is_team(name) else task(name)
+
+
 def _missing(name: str) -> str | None:
     try:
-        task(name).check_installed()
+        _found(name).check_installed()
     except TaskError as error:
         return str(error)
     return None
@@ -170,6 +188,9 @@ _MEMORY = ("tmaze", "repeat-previous")
 _LUNAR = ("lunarlander-p", "lunarlander-v")
 _ROBOTS = ("hopper", "walker2d", "halfcheetah", "ant")
 _MUJOCO = tuple(f"{robot}-{half}" for robot in _ROBOTS for half in "pv")
+_TEAMS = team_task_names()
+_EVERYTHING = (*_CLASSIC, *_LUNAR, *_MEMORY, *_MUJOCO, *_TEAMS)
+
 _UPDATE = 512 * 32  # environment steps between two updates of the classic tasks
 _QUIET: Mapping[str, Mapping[str, Any]] = {
     "cartpole-p": {"spike_rate": 0.04, "quieten_steps": 80 * _UPDATE},
@@ -194,15 +215,15 @@ SUITES: Mapping[str, Suite] = {
         ),
         Suite(
             "paper",
-            "classic control, LunarLander, MuJoCo and the memory tasks: hours to days",
-            (*_CLASSIC, *_LUNAR, *_MEMORY, *_MUJOCO),
+            "classic control, LunarLander, MuJoCo, memory and team tasks: hours to days",
+            _EVERYTHING,
             _CELLS,
             changes=_QUIET,
         ),
         Suite(
             "full",
             "the same tasks, every cell, the opponents in three sizes, five seeds: for a cluster",
-            (*_CLASSIC, *_LUNAR, *_MEMORY, *_MUJOCO),
+            _EVERYTHING,
             (
                 *network_kinds(),
                 *(f"{n}:{h}" for n in (OURS, "gru", "lstm", "mlp") for h in (8, 16)),

@@ -16,15 +16,16 @@ from scoreboard_work import by_seed
 from grsn_edge.device.emulate import missing
 from grsn_edge.errors import TaskError, UsageError
 from grsn_edge.policy import load
+from grsn_edge.scoreboard import games, store
 from grsn_edge.scoreboard import job as jobs
-from grsn_edge.scoreboard import store
+from grsn_edge.scoreboard.games import game
 from grsn_edge.scoreboard.job import run_job
 from grsn_edge.scoreboard.local import run_here
 from grsn_edge.scoreboard.price import BOARD, price
 from grsn_edge.scoreboard.runner import Board, Event
 from grsn_edge.scoreboard.store import MODEL, job_folder, job_key, look
-from grsn_edge.scoreboard.suites import SUITES, Job, split_network, suite
-from grsn_edge.tasks import task
+from grsn_edge.scoreboard.suites import SUITES, Job, is_team, split_network, suite
+from grsn_edge.teams.registry import team_task
 
 TINY = {
     "hidden": 6,
@@ -76,7 +77,7 @@ def test_a_finished_job_is_only_read(
     tmp_path: Path, free: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run_job(tiny("mlp"), tmp_path)
-    monkeypatch.setattr(jobs, "train", None)
+    monkeypatch.setattr(games, "train", None)
     assert run_job(tiny("mlp"), tmp_path) == first
     assert len(free) == 1
 
@@ -111,7 +112,7 @@ def test_other_sources_are_noticed_and_never_mixed(
     job = tiny("mlp")
     old = run_job(job, tmp_path)
     key = job_key(job)
-    monkeypatch.setattr(store, "learning_version", lambda: "another")
+    monkeypatch.setattr(store, "learning_version", lambda team=False: "another")
     found = look(tmp_path, [job, tiny("gru")])
     assert found.results == ()
     assert found.missing == (job, tiny("gru"))
@@ -126,11 +127,24 @@ def test_a_price_of_other_sources_is_found_again_without_training(
 ) -> None:
     run_job(tiny("mlp"), tmp_path)
     monkeypatch.setattr(jobs, "pricing_version", lambda: "another")
-    monkeypatch.setattr(jobs, "train", None)
+    monkeypatch.setattr(games, "train", None)
     result = run_job(tiny("mlp"), tmp_path)
     assert result is not None
     assert result["price"]["version"] == "another"
     assert len(free) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(team_task("spread-p").member.missing), reason="a package is missing")
+def test_a_team_is_a_job_too(tmp_path: Path, free: list[str]) -> None:
+    small = {"hidden": 8, "updates": 2, "envs": 4, "batch": 4, "learn": 1, "evaluate_episodes": 4}
+    job = Job("spread-p", "grsn", 0, small, episodes=3)
+    result = run_job(job, tmp_path)
+    assert result is not None
+    task = team_task("spread-p")
+    assert len(result["play"]["int8"]) == len(result["play"]["float"]) == 3
+    assert result["play"]["steps"] == 3 * task.layout.agents * task.member.max_steps
+    assert 0.0 < result["play"]["rate"] < 1.0
 
 
 def test_comments_do_not_change_a_version(tmp_path: Path) -> None:
@@ -153,9 +167,10 @@ def test_a_damaged_result_is_named(tmp_path: Path) -> None:
 @pytest.mark.skipif(missing(BOARD) is not None, reason=str(missing(BOARD)))
 def test_instructions_are_counted_on_the_policys_own_episodes() -> None:
     policy = load(Path(__file__).parents[2] / "models" / "cartpole-p.grsn")
-    found = price(policy, task("cartpole-p"), {"layer0.spike": 0.05}, 0)
+    seen = game("cartpole-p").play(policy, 2, 0).seen
+    found = price(policy, seen, {"layer0.spike": 0.05}, 0.02)
     counted, energy = found["instructions"], found["modelled"]
-    assert counted["steps"] == 2000
+    assert counted["steps"] == 1000
     assert 300 < counted["mean"] < counted["worst"] < counted["vm_worst"]
     assert counted["mean"] < counted["vm_mean"]
     assert energy["modelled_period_j"] > energy["modelled_step_j"] > 0.0
@@ -167,8 +182,10 @@ def test_instructions_are_counted_on_the_policys_own_episodes() -> None:
 def test_every_suite_has_recipes_for_all_its_jobs() -> None:
     for found in SUITES.values():
         assert len(found.seeds) >= 3
-        recipes = {(j.task, j.network): j.recipe() for j in found.jobs() if j.seed == 0}
-        assert len(recipes) == len(found.tasks) * len(found.networks)
+        recipes = [(j.task, j.recipe()) for j in found.jobs() if j.seed == 0]
+        for name in found.tasks:
+            count = sum(task == name for task, _ in recipes)
+            assert count == len(found.networks) or (is_team(name) and count >= 5)
 
 
 def test_budgets_are_the_same_for_all_networks_of_a_task() -> None:
