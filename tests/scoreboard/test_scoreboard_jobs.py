@@ -164,6 +164,7 @@ def test_a_damaged_result_is_named(tmp_path: Path) -> None:
         look(tmp_path, [tiny()])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(missing(BOARD) is not None, reason=str(missing(BOARD)))
 def test_instructions_are_counted_on_the_policys_own_episodes() -> None:
     policy = load(Path(__file__).parents[2] / "models" / "cartpole-p.grsn")
