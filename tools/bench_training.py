@@ -32,7 +32,7 @@ os.environ.setdefault("GRSN_EDGE_WORKERS", "1")
 from grsn_edge.policy import dumps, loads, model_hash, save
 from grsn_edge.program import memory, operations
 from grsn_edge.runtime import StreamingPolicy, play_episodes
-from grsn_edge.tasks import task
+from grsn_edge.tasks import Task, task
 from grsn_edge.tasks.environments import make_environment
 from grsn_edge.training.pipeline import train
 from grsn_edge.training.recipes import recipe
@@ -192,7 +192,7 @@ Made by (and the same bytes again on the same versions):
 ## Returns
 
 Means of {EPISODES} fresh episodes, the frozen policies step by step in gymnasium through the `c`
-backend; this file is the first seed. Printed by `python tools/bench_training.py`.
+backend; this file is the first seed. Printed by `python tools/bench_training.py`.{solved(chosen)}
 
 {table(rows)}
 
@@ -204,6 +204,16 @@ Worst case (every neuron fires) and at the measured {100 * first.rate:.1f} % spi
 |---|---|---|
 {counts}
 """
+
+
+def solved(known: Task) -> str:
+    """From which return on gymnasium counts an environment as solved, where it says so."""
+    from gymnasium.envs.registration import registry
+
+    spec = registry.get(getattr(known.dynamics, "environment", None) or "")
+    if spec is None or spec.reward_threshold is None:
+        return ""
+    return f" gymnasium\ncounts {spec.id} as solved from {spec.reward_threshold:,.0f} on."
 
 
 def main() -> int:
