@@ -23,6 +23,8 @@ LEARNED = {
     "tmaze": 3.9,
 }
 """What one episode brings at least."""
+RECORDED = {"tmaze": 11, "repeat-previous": 52}
+"""Golden steps of tasks with episodes shorter than 64 steps."""
 
 
 def test_every_task_has_its_policy() -> None:
@@ -33,7 +35,7 @@ def test_every_task_has_its_policy() -> None:
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
 def test_golden_vectors_are_repeated(path: Path, name: str) -> None:
     with StreamingPolicy.load(path, backend=name) as policy:
-        assert policy.verify() == 64
+        assert policy.verify() == RECORDED.get(path.stem, 64)
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
