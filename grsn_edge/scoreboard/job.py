@@ -117,6 +117,7 @@ def _learned(job: Job, chosen: Game, folder: Path, tell: Tell) -> Result | None:
 
 
 def _trained(job: Job, chosen: Game, folder: Path, tell: Tell, spent: _Spent) -> Outcome:
+    """The run, from the start or from where it stopped."""
 
     def watch(progress: Progress) -> None:
         if progress.evaluation is not None:

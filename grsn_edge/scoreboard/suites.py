@@ -201,7 +201,7 @@ _QUIET: Mapping[str, Mapping[str, Any]] = {
 
 _TUNE = {"tune_steps": 5 * _UPDATE}
 _SHORT = {name: {**_QUIET.get(name, {}), **_TUNE} for name in _CLASSIC}
-"""Half the recipes' fine-tuning, for all networks: it changes returns by less than their errors."""
+"""Half the recipes' fine-tuning, for all networks alike: it takes most of their time."""
 
 SUITES: Mapping[str, Suite] = {
     found.name: found
