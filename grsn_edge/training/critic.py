@@ -61,9 +61,11 @@ class ActionCritic(nn.Module):
     def forward(self, full: Tensor, action: Tensor | None = None) -> Tensor:
         """Values ``(..., 1)`` of an action in [-1, 1], or ``(..., choices)`` without one."""
         hidden = full if action is None else torch.cat([full, action], -1)
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+        # not self.weights[:-1]: a slice makes parameters anew, without TorchRL's gradients
+        *inner, last = zip(self.weights, self.biases, strict=True)
+        for weight, bias in inner:
             hidden = nn.functional.linear(hidden, weight, bias).relu()
-        return nn.functional.linear(hidden, self.weights[-1], self.biases[-1])
+        return nn.functional.linear(hidden, *last)
 
 
 def _orthogonal(rng: np.random.Generator, rows: int, columns: int) -> nn.Parameter:

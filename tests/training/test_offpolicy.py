@@ -119,6 +119,17 @@ def test_the_critics_come_to_fit_what_is_replayed(session: Session) -> None:
     assert seen[1] < 0.5 * seen[0]
 
 
+def test_every_weight_of_actor_critics_and_temperature_is_trained(session: Session) -> None:
+    before = session.tensors()
+    session.learner.update(collect(session), 1e-3, 0.0, session.rng)
+    after = session.tensors()
+    still = {name for name, value in before.items() if torch.equal(value, after[name])}
+    unused = (
+        {"head.log_std"} if session.recipe.algorithm == "td3" or session.task.is_discrete else set()
+    )
+    assert still == unused
+
+
 def test_the_actor_comes_to_choose_what_the_critics_value() -> None:
     with closing(Session(tiny("pendulum-p", "td3"), seed=0)) as session:
         replay = collect(session)
