@@ -27,7 +27,7 @@ __all__ = ["BOARD", "CHIP", "PRICED_EPISODES", "PRICED_STEPS", "Course", "course
 BOARD, CHIP = "m4", "nRF52840"
 """The emulated board whose instructions are counted, and the chip whose energy is modelled."""
 
-PRICED_STEPS, PRICED_EPISODES = 2000, 20
+PRICED_STEPS, PRICED_EPISODES = 1000, 20
 """Steps of a policy's own episodes that the board runs, and episodes that they are taken from."""
 
 
