@@ -136,7 +136,7 @@ _MEMORIES: Mapping[str, Callable[[int], tuple[Cell, ...]]] = {
 }
 """What stands between the dense layer and the read-out."""
 
-_BUDGET = {"updates": 160, "tune_updates": 10}
+_BUDGET = {"updates": 200, "tune_updates": 10}
 _SPREAD = {
     "gamma": 0.95,
     "reward_scale": 0.02,
@@ -148,7 +148,7 @@ _SPREAD = {
     "tune_updates": 6,
 }
 _FOR_TASK: Mapping[str, Mapping[str, Any]] = {
-    "battle": {"gamma": 0.97, "learn": 10},
+    "battle": {"gamma": 0.97, "reward_scale": 4.0, "learn": 10},
     "spread-p": _SPREAD,
     "balance-p": {"reward_scale": 0.1},
 }
