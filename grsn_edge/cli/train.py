@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> Result:
 
     given = {"mask": args.mask, "delay": args.delay, "noise": args.noise}
     args.task = described(args.task, given)
-    folder = args.out or Path("out") / f"{folder_name(args.task)}-{args.network}-{args.seed}"
+    folder = args.out or _folder(args, folder_name(args.task))
     provenance = {"command": command_line(args)}
     with TrainingDisplay(args.task) as watch:
         if args.resume:
@@ -116,6 +116,22 @@ def run(args: argparse.Namespace) -> Result:
     return _told(outcome, folder)
 
 
+def _folder(args: argparse.Namespace, task: str) -> Path:
+    """Where a run goes that does not say: beside the run that it begins from, if there is one."""
+    if args.start is None:
+        return Path("out") / f"{task}-{args.network}-{args.seed}"
+    options = {
+        "w": args.weights,
+        "": args.coefficients,
+        "pruned": args.prune,
+        "to": args.prune_to,
+        "budget-": args.budget and args.budget.replace("@", "-"),
+        "rate": args.spike_rate,
+    }
+    given = [f"{name}{value}" for name, value in options.items() if value is not None]
+    return Path("-".join([str(args.start), *(given or ["again"])]))
+
+
 def _wanted(args: argparse.Namespace) -> tuple[Recipe, Tensors | None]:
     """The recipe, and the parameters of the run to begin from, if there is one."""
     from grsn_edge.profiling.price import check_budget
@@ -134,6 +150,12 @@ def _wanted(args: argparse.Namespace) -> tuple[Recipe, Tensors | None]:
         check_budget(parse_budget(args.budget))
     if args.start is None:
         return recipe(args.task, args.network, **changed), None
+    fixed = {name: getattr(args, name) for name in ("hidden", "updates", "teacher", "log")}
+    fixed |= {"agreement": args.agreement}
+    named = [f"--{name}" for name, value in fixed.items() if value is not None]
+    if named or (args.network, args.algorithm) != ("grsn", "ppo"):
+        also = ", ".join(named) or "--network or --algorithm"
+        raise UsageError(f"with --from, the run that was begun decides; leave {also} out")
     wanted, start = derived(args.start, **changed)
     if wanted.task != args.task:
         raise UsageError(f"'{args.start}' is a run of {wanted.task}, not of {args.task}")
@@ -178,7 +200,8 @@ def _told(outcome: Outcome, folder: Path) -> Result:
 def command_line(args: argparse.Namespace) -> str:
     """The command that repeats this run."""
     named = shlex.quote(args.task)
-    parts = [f"grsn-edge train {named} --network {args.network} --seed {args.seed}"]
+    network = "" if args.start else f" --network {args.network}"
+    parts = [f"grsn-edge train {named}{network} --seed {args.seed}"]
     parts += [f"--algorithm {args.algorithm}"] if args.algorithm != "ppo" else []
     parts += [f"--hidden {args.hidden}"] if args.hidden else []
     parts += [f"--updates {args.updates}"] if args.updates else []
