@@ -305,7 +305,7 @@ def _build(args: argparse.Namespace) -> Result:
     out.write_bytes(_as_wanted(chosen, elf, out))
     held = asdict(sizes(elf))
     text = f"{out}: {', '.join(f'{name} {size} bytes' for name, size in held.items())}"
-    return Result({"elf": str(out), **held}, f"{text}\nwiring and flashing: {chosen.page}")
+    return Result({"out": str(out), **held}, f"{text}\nwiring and flashing: {chosen.page}")
 
 
 def _as_wanted(chosen: Board, elf: Path, out: Path) -> bytes:

@@ -94,6 +94,20 @@ def test_build_writes_an_elf_file(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 @needs_m4
+def test_build_writes_uf2_for_chips_that_take_it_and_for_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "pico2.uf2"
+    found = call(capsys, "build", "--board", "rp2350", "--out", str(out))
+    assert (found["out"], found["flash"] > 10_000) == (str(out), True)
+    assert out.read_bytes()[:4] == b"UF2\n"
+    out.unlink()
+    assert main(["device", "build", "--board", "m4", "--out", str(out)]) == 1
+    assert "m4 takes no UF2 file" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@needs_m4
 def test_emulate_prints_an_address_and_ends_on_interrupt() -> None:
     line = [sys.executable, "-m", "grsn_edge", "device", "emulate", "--model", MODEL, "--json"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
