@@ -44,8 +44,10 @@ static uint32_t ticks;
         TIFR1 = 1 << TOV1;                                                                         \
         TCCR1B = CLOCK_SELECT;                                                                     \
         call;                                                                                      \
-        ticks = TCNT1; /* still running: some simulators forget the count of a stopped timer */    \
-        ticks += (TIFR1 & (1 << TOV1)) != 0 ? 65536ul : 0ul;                                       \
+        const uint16_t now = TCNT1; /* running: some simulators forget a stopped timer's count */  \
+        const uint8_t overflow = TIFR1 & (1 << TOV1);                                              \
+        ticks = now; /* and it may overflow between the two */                                     \
+        ticks += overflow != 0 && TCNT1 >= now ? 65536ul : 0ul;                                    \
     } while (0)
 #define TICKS ticks
 

@@ -97,7 +97,9 @@ static inline int32_t grsn_active(const int8_t *spikes, int32_t n, uint16_t *act
         }                                                                                          \
     }
 
+#ifndef GRSN_HAS_ADD_COLUMNS_I16
 GRSN_DEFINE_ADD_COLUMNS(int16_t, i16)
+#endif
 GRSN_DEFINE_ADD_COLUMNS(int32_t, i32)
 #endif
 

@@ -93,11 +93,7 @@ class _Emitter:
             self.memory.store(node)
             if self.memory.is_temporary(node.name) and node.name not in listed:
                 declarations.append(self.memory.declare(node))
-        if self.style == "lanes":
-            body = self._lanes(loop, fires)
-        else:
-            head = f"    for (grsn_index i = 0; i < {loop.n}; i++) {{"
-            body = [head, *self.scalars.body(loop, fires), "    }"]
+        body = (self._lanes if self.style == "lanes" else self.scalars.loop)(loop, fires)
         return [*declarations, *self._noting(loop, fires, body)]
 
     def _noting(self, loop: Loop, fires: Sequence[Fire], body: list[str]) -> list[str]:

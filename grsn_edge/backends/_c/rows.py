@@ -1,4 +1,4 @@
-"""The constants of a loop: a table of vectors, and a row of words for every two neurons.
+"""The constants of a loop: a table of vectors, or a row for every neuron, or for every two.
 
 Where a processor takes the products of few inputs inside a loop (GRSN_DOTS), everything constant
 that two neurons need stands in one row, in the order in which it is used.
@@ -7,6 +7,7 @@ that two neurons need stands in one row, in the order in which it is used.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,10 +16,42 @@ from grsn_edge.backends._c.memory import Memory, Place
 from grsn_edge.backends._c.schedule import Loop
 from grsn_edge.program import IntArray, Node
 
-__all__ = ["Constants", "Dots"]
+__all__ = ["Constants", "Dots", "Interleaved", "interleave"]
 
 Dots = Mapping[str, tuple[str, int]]
 """Products that may be taken inside a loop: the array of inputs in pairs, and their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interleaved:
+    """Constants neuron by neuron: one pointer serves all.
+
+    Args:
+        pointer: its name; it moves on by as many numbers as there are in ``inside``.
+        declaration: of that pointer.
+        inside: for each constant, how it is read.
+    """
+
+    pointer: str
+    declaration: str
+    inside: Mapping[str, str]
+
+    @property
+    def step(self) -> str:
+        """The end of an iteration."""
+        return f"        {self.pointer} += {len(self.inside)};"
+
+
+def interleave(memory: Memory, loop: Loop) -> Interleaved | None:
+    """A table of what a loop over single neurons reads, where that is several vectors."""
+    vectors = _vectors(memory, loop)
+    if len(vectors) < 2:
+        return None
+    label = f"each_{memory.identifier(vectors[0].name)}"
+    values = np.stack([memory.values(node) for node in vectors], axis=1)
+    table = memory.table(label, values, "int16")
+    inside = {node.name: f"{label}[{i}]" for i, node in enumerate(vectors)}
+    return Interleaved(label, f"    const GRSN_FLASH int16_t *{label} = {table};", inside)
 
 
 class Constants:
@@ -35,10 +68,8 @@ class Constants:
         self.memory, self.folds, self.loop, self.dots = memory, folds, loop, dots
         self._words: list[IntArray] = []
         self._starts: dict[str, int] = {}
-        plan, program = memory.plan, memory.program
-        names = dict.fromkeys(plan.source(arg) for node in loop.nodes for arg in node.args)
-        self._products = [program[name] for name in names if name in dots]
-        self._vectors = [program[name] for name in names if self._is_vector(program[name])]
+        self._products = [node for node in _operands(memory, loop) if node.name in dots]
+        self._vectors = _vectors(memory, loop)
         self._place()
 
     @property
@@ -86,12 +117,6 @@ class Constants:
     def _width(self) -> int:
         return sum(words.shape[1] for words in self._words)
 
-    def _is_vector(self, node: Node) -> bool:
-        """A constant that differs from neuron to neuron, in 16 bits."""
-        is_vector = node.op == "const" and node.n == self.loop.n and node.dtype != "int32"
-        fresh = node.name not in self.memory.places
-        return is_vector and fresh and self.memory.uniform(node) is None
-
     def _place(self) -> None:
         """Everything in one table of int16: one address serves all."""
         if not self._vectors:
@@ -113,6 +138,21 @@ class Constants:
         weights = _couple(node.attrs["weight"].reshape(self.loop.n, -1, 2))
         whole = np.concatenate([self.folds.bias(node)[:, None], weights], axis=1)
         self._words.append(whole.reshape(rows, -1))
+
+
+def _operands(memory: Memory, loop: Loop) -> list[Node]:
+    names = dict.fromkeys(memory.plan.source(arg) for node in loop.nodes for arg in node.args)
+    return [memory.program[name] for name in names]
+
+
+def _vectors(memory: Memory, loop: Loop) -> list[Node]:
+    """The constants that differ from neuron to neuron, in 16 bits, and have no table yet."""
+    return [
+        node
+        for node in _operands(memory, loop)
+        if node.op == "const" and node.n == loop.n and node.dtype != "int32"
+        if node.name not in memory.places and memory.uniform(node) is None
+    ]
 
 
 def _couple(pairs: IntArray) -> IntArray:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from grsn_edge.backends._c.fires import Fire
 from grsn_edge.backends._c.folds import Folds
 from grsn_edge.backends._c.memory import Memory, Style
+from grsn_edge.backends._c.rows import interleave
 from grsn_edge.backends._c.schedule import Loop
 from grsn_edge.backends._c.spelling import C_TYPE, short_literal
 from grsn_edge.program import Interval, Node, narrowest
@@ -17,6 +18,8 @@ __all__ = ["Scalars"]
 class Scalars:
     """Writes expressions of one element.
 
+    ``rows`` says how the constants of the loop that is written are read from a row.
+
     Args:
         memory: where values are.
         folds: what moved into biases.
@@ -26,6 +29,19 @@ class Scalars:
     def __init__(self, memory: Memory, folds: Folds, style: Style) -> None:
         self.memory, self.folds, self.style = memory, folds, style
         self.plan, self.program = memory.plan, memory.program
+        self.rows: Mapping[str, str] = {}
+
+    def loop(self, loop: Loop, fires: Sequence[Fire]) -> list[str]:
+        """The whole loop."""
+        row = interleave(self.memory, loop) if self.style == "plain" else None
+        self.rows = row.inside if row else {}
+        return [
+            *([row.declaration] if row else []),
+            f"    for (grsn_index i = 0; i < {loop.n}; i++) {{",
+            *self.body(loop, fires),
+            *([row.step] if row else []),
+            "    }",
+        ]
 
     def body(self, loop: Loop, fires: Sequence[Fire] = ()) -> list[str]:
         """Computations, then stores; what follows a threshold only where it is reached."""
@@ -59,17 +75,15 @@ class Scalars:
         """Reset, spike and note of a neuron that fires."""
         u, level = self._operand(fire.u, local, n), self._operand(fire.theta, local, n)
         after, spike = (self.memory.places[name].expression for name in (fire.after, fire.spike))
-        kept = f"r_{self.memory.identifier(fire.after)}"
         noted = f"            *end_{self.memory.identifier(fire.spike)}++ = (uint16_t)i;"
         return [
-            f"        grsn_fast16 {kept} = {u};",
+            f"        {after}[i] = (int16_t){u};",
             *([f"        {spike}[i] = 0;"] if fire.kept else []),
-            f"        if ({kept} > {level}) {{",
-            f"            {kept} = (grsn_fast16)({kept} - ({level} + 1));",
+            f"        if ({u} > {level}) {{",
+            f"            {after}[i] = (int16_t)({u} - ({level} + 1));",
             *([f"            {spike}[i] = 1;"] if fire.kept else []),
             *([noted] if fire.noted else []),
             "        }",
-            f"        {after}[i] = (int16_t){kept};",
         ]
 
     def lookup_table(self, node: Node) -> str:
@@ -119,6 +133,8 @@ class Scalars:
         uniform = self.memory.uniform(node)
         if uniform is not None:
             return short_literal(uniform)
+        if source in self.rows:
+            return f"({self._register(node)}){self.rows[source]}"
         index = "i" if node.n == n else "0"
         return f"({self._register(node)}){self.memory.array(source)}[{index}]"
 
