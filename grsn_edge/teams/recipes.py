@@ -139,7 +139,7 @@ _MEMORIES: Mapping[str, Callable[[int], tuple[Cell, ...]]] = {
 _BUDGET = {"updates": 200, "tune_updates": 10}
 _SPREAD = {
     "gamma": 0.95,
-    "reward_scale": 0.02,
+    "reward_scale": 0.1,
     "envs": 64,
     "batch": 64,
     "replay": 2048,
