@@ -48,9 +48,10 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=4)
     parser.add_argument("--actions", type=int, default=2)
     parser.add_argument("--rates", type=float, nargs="+", default=[5, 10, 20], help="per cent")
+    parser.add_argument("--coefficients", choices=("q15", "pow2"), default="q15")
     parser.add_argument("--policy", type=Path, nargs="+", help=".grsn files instead")
     parser.add_argument("--steps", type=int, default=256)
-    parser.add_argument("--optimise", help="another optimisation level, for example -Os")
+    parser.add_argument("--optimise", help="the same optimisation level for all, for example -Os")
     parser.add_argument("--define", nargs="*", default=[], help="macros, for example X=1")
     parser.add_argument("--keep", type=Path, help="keep sources and objects in this folder")
     args = parser.parse_args()
@@ -63,7 +64,8 @@ def main() -> int:
         if reason:
             print(f"{name} is left out: {reason}", file=sys.stderr)
             continue
-        used.append(f"{name}: {TARGETS[name].core}, {versions(TARGETS[name])}")
+        level = args.optimise or " ".join(TARGETS[name].optimise)
+        used.append(f"{name}: {TARGETS[name].core}, {level}, {versions(TARGETS[name])}")
         for label, program, codes in policies:
             try:
                 found = count(
@@ -95,7 +97,11 @@ def _policies(args: argparse.Namespace) -> list[tuple[str, Program, np.ndarray]]
         return found
     for rate in args.rates:
         measured = spiking_policy(
-            rate / 100, hidden=args.hidden, inputs=args.inputs, actions=args.actions
+            rate / 100,
+            hidden=args.hidden,
+            inputs=args.inputs,
+            actions=args.actions,
+            coefficients=args.coefficients,
         )
         codes = measured.policy.encoder.encode(measured.observations)[: args.steps]
         label = f"{args.inputs}-{args.hidden}-{args.actions} at {100 * measured.rate:.1f} %"

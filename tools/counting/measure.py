@@ -66,14 +66,14 @@ def count(
         Mismatch: an action or the final state is not the reference's.
     """
     expected = _reference(program, codes)
-    level = optimise or target.optimise
+    level = (optimise,) if optimise else target.optimise
     with tempfile.TemporaryDirectory(prefix="grsn-count-") as scratch:
         folder = keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         _write(program, codes, folder)
         if target.unit == "cycles":
-            return _cycles(folder, target, [*defines, level], expected, program)
-        elf = _build(folder, target, [*defines, level])
+            return _cycles(folder, target, defines, level, expected, program)
+        elf = _build(folder, target, defines, level)
         symbols = _symbols(elf)
         out = folder / "steps"
         plugin = (
@@ -128,10 +128,12 @@ static const GRSN_FLASH {C_TYPE[source.dtype]} codes[{codes.size}] = {{
     (folder / "run.h").write_text(run)
 
 
-def _build(folder: Path, target: Target, flags: list[str]) -> Path:
-    include = [f"-I{headers()}", f"-I{folder}"]
-    _call([*target.compiler, *flags, *FLAGS, *include, "-c", "policy.c", "-o", "policy.o"], folder)
-    harness = [*target.compiler, "-O1", *flags[:-1], *include]
+def _build(
+    folder: Path, target: Target, defines: tuple[str, ...], optimise: tuple[str, ...]
+) -> Path:
+    command = [*target.compiler, *defines, f"-I{headers()}", f"-I{folder}"]
+    _call([*command, *optimise, *FLAGS, "-c", "policy.c", "-o", "policy.o"], folder)
+    harness = [*command, "-O1"]
     _call([*harness, "-c", str(HERE / "harness.c"), "-o", "harness.o"], folder)
     link = [*target.compiler, "-Wl,--gc-sections", "policy.o", "harness.o", "-o", "run.elf"]
     if target.memory:
@@ -178,13 +180,19 @@ def _plugin() -> Path:
 
 
 def _cycles(
-    folder: Path, target: Target, flags: list[str], expected: np.ndarray, program: Program
+    folder: Path,
+    target: Target,
+    defines: tuple[str, ...],
+    optimise: tuple[str, ...],
+    expected: np.ndarray,
+    program: Program,
 ) -> Counted:
     """With the timer divided by 8, then undivided where every step fits."""
     (value,) = program.outputs.values()
     n = program[value].n
     for divisor in (8, 1):
-        elf = _build(folder, target, [f"-DCLOCK_SELECT={_AVR_CLOCK[divisor]}", *flags])
+        clock = f"-DCLOCK_SELECT={_AVR_CLOCK[divisor]}"
+        elf = _build(folder, target, (clock, *defines), optimise)
         found, stack = _results(_run([*target.emulator, str(elf)]))
         size = sum(state.n for state in program.states)
         per_step = found[: len(found) - size].reshape(-1, n + 1)
