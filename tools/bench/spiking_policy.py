@@ -28,14 +28,21 @@ class Measured:
     rate: float
 
 
-def spiking_policy(rate: float, *, hidden: int = 64, inputs: int = 8, actions: int = 2) -> Measured:
+def spiking_policy(
+    rate: float,
+    *,
+    hidden: int = 64,
+    inputs: int = 8,
+    actions: int = 2,
+    coefficients: str = "q15",
+) -> Measured:
     """A policy of ``hidden`` neurons that fire with a mean probability near ``rate``."""
     rng = np.random.default_rng(0)
     observations = _smooth_noise(rng, inputs)
     low, high = 0.02, 20.0
     for _ in range(12):
         theta = float(np.sqrt(low * high))
-        policy = _policy(theta, hidden, inputs, actions)
+        policy = _policy(theta, hidden, inputs, actions, coefficients)
         found = firing_rate(policy, observations)
         low, high = (theta, high) if found > rate else (low, theta)
     return Measured(policy, observations, found)
@@ -51,11 +58,11 @@ def firing_rate(policy: Policy, observations: np.ndarray) -> float:
     return float(np.mean(fired))
 
 
-def _policy(theta: float, hidden: int, inputs: int, actions: int) -> Policy:
+def _policy(theta: float, hidden: int, inputs: int, actions: int, coefficients: str) -> Policy:
     rng = np.random.default_rng(1)
     cells = (
-        cell("grsn", n_in=inputs, size=hidden, theta=theta),
-        cell("readout", n_in=hidden, size=actions),
+        cell("grsn", n_in=inputs, size=hidden, theta=theta, coefficients=coefficients),
+        cell("readout", n_in=hidden, size=actions, coefficients=coefficients),
     )
     network, signal = Network(cells, "argmax"), Signal(1 / 127, -127, 127)
     plans, integers = [], []
