@@ -34,11 +34,11 @@ class OffPolicy:
 
     capacity: int = 200_000
     batch: int = 64
-    updates: int = 64
+    updates: int = 32
     delay: int = 2
     burn_in: int = 0
-    tau: float = 0.005
-    critic_lr: float = 1e-3
+    tau: float = 0.02
+    critic_lr: float = 2e-3
     target_noise: float = 0.2
     noise_clip: float = 0.5
     alpha: float = 0.1
@@ -113,17 +113,31 @@ def off_policy_values(name: str, task: Task) -> Mapping[str, Any]:
     return {"algorithm": name, **values, **noise}
 
 
-_TD3_LOG_STD = -2.302585  # of 0.1, in halves of an action's range
-_UPDATE = 64 * 32
+_TD3_LOG_STD = -1.2  # exploration of 0.3 of half an action's range
+_UPDATE = 64 * 16
 _COMMON: Mapping[str, Any] = {
     "envs": 64,
-    "steps": 32,
-    "lr": 1e-3,
+    "steps": 16,
+    "lr": 2e-3,
     "float_steps": 120 * _UPDATE,
-    "quieten_steps": 60 * _UPDATE,
+    "quieten_steps": 100 * _UPDATE,
     "quieten_lr": 1e-3,
     "tune_steps": 5 * _UPDATE,
+    "evaluate_every": 10,
     "off_policy": OffPolicy(),
 }
-_SIMULATED: Mapping[str, Any] = {**_COMMON, "envs": 32, "steps": 32}
-_FOR_TASK: Mapping[str, Mapping[str, Any]] = {}
+"""Each gradient step sees 1024 transitions, and each transition is seen 32 times, on average."""
+
+_SIMULATED: Mapping[str, Any] = {
+    **_COMMON,
+    "envs": 16,
+    "float_steps": 400 * 256,
+    "quieten_steps": 100 * 256,
+    "tune_steps": 20 * 256,
+    "evaluate_every": 25,
+}
+"""A simulator's step costs as much as learning from it: four times as many gradient steps each."""
+
+_FOR_TASK: Mapping[str, Mapping[str, Any]] = {
+    "pendulum-p": {**_COMMON, "float_steps": 80 * _UPDATE},
+}
