@@ -79,6 +79,21 @@ def test_the_firmware_of_real_boards_fits_their_flash(name: str) -> None:
     assert held.ram + held.stack < chosen.memory["ram"].size
 
 
+def test_constants_of_an_esp32s3_lie_where_single_bytes_are_read_and_code_where_none_are() -> None:
+    chosen = board("esp32s3")
+    if reason := why_not(chosen, "gcc"):
+        pytest.skip(reason)
+    elffile = pytest.importorskip("elftools.elf.elffile")
+    with firmware(chosen).open("rb") as file:
+        sections = {s.name: s for s in elffile.ELFFile(file).iter_sections() if s["sh_addr"]}
+    code, seen_as_data = sections[".text"], 0x40378000 - 0x3FC88000
+    assert 0x40378000 <= code["sh_addr"]
+    ends = code["sh_addr"] + code["sh_size"] - seen_as_data
+    for name in (".stack", ".rodata", ".bss"):
+        begins = sections[name]["sh_addr"]
+        assert ends <= begins < begins + sections[name]["sh_size"] <= 0x3FCD8000  # the ROM's own
+
+
 def test_what_was_built_once_is_taken_from_the_cache() -> None:
     needs("m4")
     first = firmware("m4")
