@@ -119,7 +119,8 @@ def run(args: argparse.Namespace) -> Result:
 def _folder(args: argparse.Namespace, task: str) -> Path:
     """Where a run goes that does not say: beside the run that it begins from, if there is one."""
     if args.start is None:
-        return Path("out") / f"{task}-{args.network}-{args.seed}"
+        by = "" if args.algorithm == "ppo" else f"-{args.algorithm}"
+        return Path("out") / f"{task}-{args.network}{by}-{args.seed}"
     options = {
         "w": args.weights,
         "": args.coefficients,

@@ -17,6 +17,7 @@ from grsn_edge.tasks import BatchedEnv, Step
 from grsn_edge.training.actor import ActorLike, ActorOutput, States
 from grsn_edge.training.evaluate import Sense
 from grsn_edge.training.head import Head
+from grsn_edge.training.offpolicy import OffPolicy
 from grsn_edge.training.recipes import Recipe
 from grsn_edge.training.rollout import Episodes
 
@@ -170,7 +171,9 @@ def _layout(states: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, torch.d
 
 
 class ReplayCollector(Episodes):
-    """Episodes whose roll-outs go into a replay; the first roll-out acts at random.
+    """Episodes whose roll-outs go into a replay.
+
+    The first roll-out of an actor that has learned nothing yet acts at random.
 
     Args:
         env: a fresh batch; it is reset here.
@@ -180,18 +183,19 @@ class ReplayCollector(Episodes):
 
     def __init__(self, env: BatchedEnv, recipe: Recipe, rng: np.random.Generator) -> None:
         super().__init__(env, recipe, rng)
-        assert recipe.off_policy is not None
-        self.replay = Replay(recipe.off_policy.capacity // recipe.steps)
+        self.replay = Replay((recipe.off_policy or OffPolicy()).capacity // recipe.steps)
+        self._actors = 0
 
     def begin(self, actor: ActorLike) -> None:
         """Start from a reset state with this actor; episodes and replay go on."""
         super().begin(actor)
         self.replay.begin(actor)
+        self._actors += 1
 
     @torch.no_grad()
     def collect(self, actor: ActorLike, head: Head, critic: nn.Module, sense: Sense) -> Replay:
         """One roll-out more in the replay; the returns of its ended episodes in ``finished``."""
-        blind = not len(self.replay)
+        blind = self._actors == 1 and not len(self.replay)
         kept: dict[str, list[Tensor]] = {name: [] for name in _TIMED}
         start, self.finished = self.state, []
         for _ in range(self.recipe.steps):

@@ -273,3 +273,12 @@ def test_without_torchrl_one_is_told_what_to_install(monkeypatch: pytest.MonkeyP
 def test_a_recipe_comes_back_from_its_configuration() -> None:
     wanted = tiny("pendulum-p", "td3")
     assert Recipe.from_config(wanted.config()) == wanted
+
+
+def test_only_an_actor_that_has_learned_nothing_acts_at_random() -> None:
+    with closing(Session(tiny("pendulum-p", "td3", log_std=-30.0), seed=0)) as session:
+        session.begin_from(session.tensors())
+        segments = collect(session).sample(20)
+        with torch.no_grad():
+            values = segments.run(session.actor, 0).values[:-1]
+        assert torch.allclose(segments.action, mean_action(session.task, values), atol=1e-6)
