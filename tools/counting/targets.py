@@ -101,7 +101,7 @@ TARGETS: dict[str, Target] = {
         ("simavr", "-m", "atmega328p", "-f", "16000000"),
         (),
         unit="cycles",
-        optimise=("-O3", "--param", "max-completely-peel-times=4"),
+        optimise=_SMALL_CODE,
     ),
 }
 """By the name that the command line takes."""

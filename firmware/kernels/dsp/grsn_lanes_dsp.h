@@ -321,9 +321,14 @@ static inline grsn_l grsn_lut_h(const int16_t *t, grsn_h x, unsigned s)
 
 static inline grsn_h grsn_take(const int32_t **row)
 {
-    const int32_t *next = *row;
-    *row = next + 1;
-    return *next;
+    grsn_h r;
+    __asm__("ldr %0, [%1], #4" : "=&r"(r), "+r"(*row));
+    return r;
+}
+
+static inline void grsn_take_two(const int32_t **row, grsn_h *x, grsn_h *y)
+{
+    __asm__("ldrd %0, %1, [%2], #8" : "=&r"(*x), "=&r"(*y), "+r"(*row));
 }
 
 #define GRSN_LOAD_ROW(row, registers, ...)                                                         \
