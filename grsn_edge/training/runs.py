@@ -65,7 +65,8 @@ def derived(folder: Path, **changes: Any) -> tuple[Recipe, Tensors]:
     options = {name: changes.pop(name, None) for name in ("weights", "coefficients")}
     network = quantised_network(session.recipe.network, **options)
     fresh: dict[str, Any] = {"prune": None, "prune_to": None, "budget": None}
-    if not {"spike_rate", *fresh} & set(changes):
+    shifted = network != quantised_network(session.recipe.network, options["weights"])
+    if not shifted and not {"spike_rate", *fresh} & set(changes):
         fresh["quieten_steps"] = 0
     try:
         return replace(session.recipe, network=network, **{**fresh, **changes}), {**found, **floats}
