@@ -6,9 +6,10 @@
 
 One run learns in floats for each task and seed; every row but the last begins from it (``--from``)
 and goes on in its own integers, with the recipe's own budget for that; the last one learns with
-its shifts from the start.  A row that is in the folder already is not made again.  Returns are means of fresh episodes in the batched form of the task, the same for
-all rows.  Bytes are of the files; instructions and cycles of generated C are counted by
-``tools/counting`` over the policy's golden vectors, every action compared with the reference.
+its shifts from the start.  A row that is in the folder already is not made again.  Returns are
+means of fresh episodes in the batched form of the task, the same for all rows.  Bytes are of the
+files; instructions and cycles of generated C are counted by ``tools/counting`` over the policy's
+golden vectors, every action compared with the reference.
 """
 
 from __future__ import annotations
