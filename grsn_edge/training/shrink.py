@@ -33,6 +33,7 @@ __all__ = ["Deployment", "fit_to_budget", "shrunk", "watched"]
 _MARGIN = 0.97  # of the budget, to aim at
 _QUIET = 0.1  # spikes per neuron and step that a network is trusted to come down to
 _LEAST_RATE, _MOST_RATE = 0.005, 0.95
+_DRIFT = 1.25  # how far a rate is trusted not to rise by itself in the phases that follow
 _LANES = 4  # neurons are taken out down to a multiple of what kernels do at once
 
 _PRICED_EPISODES = 2
@@ -134,7 +135,7 @@ def fit_to_budget(
         layers: that can lose neurons.
 
     Returns:
-        The rate is None where nothing spikes.
+        The rate is None where nothing spikes, or where it is far below what the budget allows.
     """
     goal, now = _MARGIN * budget.amount, actor
     while True:
@@ -147,6 +148,8 @@ def fit_to_budget(
     if not cost.per_rate:
         return now, None
     rate = (goal - cost.base) / cost.per_rate
+    if rate > _DRIFT * cost.rate:
+        return now, None
     return now, float(np.clip(rate, _LEAST_RATE, _MOST_RATE))
 
 
