@@ -136,7 +136,7 @@ _MEMORIES: Mapping[str, Callable[[int], tuple[Cell, ...]]] = {
 }
 """What stands between the dense layer and the read-out."""
 
-_BUDGET = {"updates": 200, "tune_updates": 10}
+_BUDGET = {"updates": 320, "tune_updates": 10}
 _SPREAD = {
     "gamma": 0.95,
     "reward_scale": 0.1,
