@@ -120,11 +120,19 @@ def _realtime(args: argparse.Namespace, policy: StreamingPolicy) -> Result:
 
 
 def _on_lines(args: argparse.Namespace, executor: Executor) -> dict[str, Any]:
-    newest = Newest(executor.policy.policy, _unclosed(args.input), args.format, _complain)
+    complaints: list[str] = []
+
+    def complain(text: str) -> None:
+        complaints.append(text)
+        print(text, file=sys.stderr)
+
+    newest = Newest(executor.policy.policy, _unclosed(args.input), args.format, complain)
     log = _Log(executor)
 
     def give(executed: Executed) -> bool:
         log.note(executed)
+        if args.strict and complaints:
+            raise GrsnEdgeError(complaints[0])
         return newest.ended
 
     run_realtime(executor, newest.take, give, rate_hz=args.rate)
@@ -186,10 +194,6 @@ def _unclosed(name: str) -> Iterable[str]:
         return sys.stdin
     except OSError as error:
         raise UsageError(f"cannot read '{name}': {error.strerror}") from None
-
-
-def _complain(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 def _names(conditions: Condition) -> list[str]:

@@ -100,6 +100,18 @@ def test_episodes_are_played_at_the_rate_of_the_policy(
     assert time.monotonic() - begun > 0.02 * (episode["steps"] - 1)
 
 
+def test_strict_ends_at_a_bad_line_with_the_safe_action(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lines").write_text("[0.1, 0.2]\n[0.1]\n")
+    words = ["run", str(model), "--realtime", "--strict", "--input", str(tmp_path / "lines")]
+    assert main(words) == 1
+    said = capsys.readouterr()
+    assert "line 2: 1 numbers; the channels are x, v" in said.err.splitlines()[-1]
+    last = json.loads(said.out.splitlines()[-1])
+    assert (last["state"], last["action"]) == ("IDLE", 0)
+
+
 def test_options_of_real_time_alone_are_refused(model: Path, capsys) -> None:
     assert main(["run", str(model), "--rate", "10"]) == 1
     assert "belong to --realtime" in capsys.readouterr().err
