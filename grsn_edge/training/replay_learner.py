@@ -140,7 +140,7 @@ class _Clip(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (values,) = ctx.saved_tensors
         outward = torch.where(grads[0] > 0.0, values < -1.0, values > 1.0)
-        return grads[0].masked_fill(outward & (grads[0] != 0.0), 0.0)
+        return grads[0].masked_fill(outward, 0.0)
 
 
 def bounded(task: Task, values: Tensor) -> Tensor:
