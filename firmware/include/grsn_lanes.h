@@ -40,7 +40,8 @@
  *
  * Where GRSN_DOTS is 1, the constants of two neurons stand in a row, in the order of their use:
  *   grsn_take(&row)                       the next word: two numbers of 16 bits
- *   grsn_pairs(pairs, x, n) grsn_dots(&row, pairs, n)  bias + W·x of n inputs, n even and at most 8;
+ *   grsn_take_two(&row, &x, &y)           the next two words
+ *   grsn_pairs(pairs, x, n) grsn_dots(&row, pairs, n)  bias + W·x of n inputs, n even, at most 8;
  *                                         in the row, the bias and then weights two by two
  */
 #ifndef GRSN_LANES_H
@@ -65,6 +66,23 @@
 #ifndef GRSN_UNROLL
 #define GRSN_BLOCK(n) GRSN_LANES
 #define GRSN_UNROLL
+#endif
+
+/* Whether the constants of a neuron stand side by side where neurons are taken one by one: where
+ * loads take an offset, which those of signed numbers do not on ARMv6-M. */
+#ifndef GRSN_EACH
+#if defined(__thumb__) && !defined(__thumb2__)
+#define GRSN_EACH 0
+#else
+#define GRSN_EACH 1
+#endif
+#endif
+#if GRSN_EACH
+#define GRSN_IF_EACH(text) text
+#define GRSN_EACH_OR(each, apart) each
+#else
+#define GRSN_IF_EACH(text)
+#define GRSN_EACH_OR(each, apart) apart
 #endif
 
 /* What few neurons do is kept out of the way of the others. */

@@ -183,8 +183,22 @@ class Lanes:
             return f"grsn_set_h((int32_t){array}[0])"
         if dtype == "int32":
             return f"grsn_narrow({self.w(node.name)})"
+        partner = self.constants.partner(node)
+        if partner is not None and (partner.name, "h") not in self.made:
+            return self._load_two(node, partner)
         load = f"grsn_load_{'h' if dtype == 'int16' else 'h8'}({_at(array)})"
         return self.constants.take(node, load)
+
+    def _load_two(self, *nodes: Node) -> str:
+        """Two constants at once; the first is asked for."""
+        one, other = names = [f"h_{self.memory.identifier(node.name)}" for node in nodes]
+        arrays = [_at(self.memory.array(node.name)) for node in nodes]
+        loads = [f"{n} = grsn_load_h({a})" for n, a in zip(names, arrays, strict=True)]
+        self.lines.append(f"grsn_h {one}, {other};")
+        taken = self.constants.take_two((nodes[0], nodes[1]), (one, other), f"({', '.join(loads)})")
+        self.lines.append(taken)
+        self.made |= {(node.name, "h"): name for node, name in zip(nodes, names, strict=True)}
+        return one
 
     def _operation_h(self, node: Node) -> str:
         args = self._args(node)

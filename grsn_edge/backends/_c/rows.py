@@ -24,22 +24,27 @@ Dots = Mapping[str, tuple[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Interleaved:
-    """Constants neuron by neuron: one pointer serves all.
+    """Constants of single neurons, side by side where GRSN_EACH is 1: one pointer serves all.
 
     Args:
         pointer: its name; it moves on by as many numbers as there are in ``inside``.
-        declaration: of that pointer.
+        table: what it points to.
         inside: for each constant, how it is read.
     """
 
     pointer: str
-    declaration: str
+    table: str
     inside: Mapping[str, str]
+
+    @property
+    def declaration(self) -> str:
+        """Before the loop."""
+        return f"    GRSN_IF_EACH(const GRSN_FLASH int16_t *{self.pointer} = {self.table};)"
 
     @property
     def step(self) -> str:
         """The end of an iteration."""
-        return f"        {self.pointer} += {len(self.inside)};"
+        return f"        GRSN_IF_EACH({self.pointer} += {len(self.inside)};)"
 
 
 def interleave(memory: Memory, loop: Loop) -> Interleaved | None:
@@ -49,9 +54,13 @@ def interleave(memory: Memory, loop: Loop) -> Interleaved | None:
         return None
     label = f"each_{memory.identifier(vectors[0].name)}"
     values = np.stack([memory.values(node) for node in vectors], axis=1)
-    table = memory.table(label, values, "int16")
-    inside = {node.name: f"{label}[{i}]" for i, node in enumerate(vectors)}
-    return Interleaved(label, f"    const GRSN_FLASH int16_t *{label} = {table};", inside)
+    table = memory.table(label, values, "int16", only="GRSN_EACH")
+    inside: dict[str, str] = {}
+    for i, node in enumerate(vectors):
+        apart = f"const_{memory.identifier(node.name)}"
+        name = memory.table(apart, memory.values(node), "int16", only="!GRSN_EACH")
+        inside[node.name] = f"GRSN_EACH_OR({label}[{i}], {name}[i])"
+    return Interleaved(label, table, inside)
 
 
 class Constants:
@@ -95,6 +104,21 @@ class Constants:
             pairs, n = self.dots[node.name]
             return f"GRSN_ROW(grsn_dots(&{self._label}, {pairs}, {n}), {load})"
         return f"GRSN_ROW(grsn_take(&{self._label}), {load})"
+
+    def partner(self, node: Node) -> Node | None:
+        """The vector that can be taken together with one: the next that was not."""
+        names = [vector.name for vector in self._vectors]
+        if self.table is None or node.name not in names:
+            return None
+        rest = self._vectors[names.index(node.name) + 1 :]
+        return rest[0] if rest and rest[0].name not in self._starts else None
+
+    def take_two(self, nodes: tuple[Node, Node], names: tuple[str, str], load: str) -> str:
+        """A statement that gives two vectors their values, or does what ``load`` says."""
+        for node in nodes:
+            self._append(node)
+        first, second = (f"&{name}" for name in names)
+        return f"GRSN_ROW(grsn_take_two(&{self._label}, {first}, {second}), {load});"
 
     def at(self, node: Node, load: str) -> str:
         """The same for neuron ``i`` of a loop that has ended."""

@@ -79,7 +79,7 @@ class Scalars:
         return [
             f"        {after}[i] = (int16_t){u};",
             *([f"        {spike}[i] = 0;"] if fire.kept else []),
-            f"        if ({u} > {level}) {{",
+            f"        if (GRSN_RARELY({u} > {level})) {{",
             f"            {after}[i] = (int16_t)({u} - ({level} + 1));",
             *([f"            {spike}[i] = 1;"] if fire.kept else []),
             *([noted] if fire.noted else []),
