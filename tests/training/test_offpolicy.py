@@ -107,8 +107,7 @@ def test_a_run_interrupted_in_every_phase_ends_where_an_uninterrupted_one_does(
 
 def test_another_seed_gives_another_policy() -> None:
     short = tiny("pendulum-p", "td3", quieten_steps=0, tune_steps=0, spike_rate=None)
-    runs = [finished(train(short, seed=seed)) for seed in (1, 1, 2)]
-    assert runs[0] == runs[1] != runs[2]
+    assert finished(train(short, seed=1)) != finished(train(short, seed=2))
 
 
 def test_the_critics_come_to_fit_what_is_replayed(session: Session) -> None:
@@ -144,7 +143,7 @@ def test_a_spike_penalty_lowers_the_firing_rate() -> None:
     for penalty in (0.0, 50.0):
         with closing(Session(tiny("pendulum-p", "td3"), seed=0)) as session:
             replay = collect(session)
-            session.learner.settings = replace(SMALL, updates=20, delay=1)
+            session.learner.settings = replace(SMALL, updates=12, delay=1)
             for _ in range(2):
                 rates[penalty] = session.learner.update(replay, 1e-2, penalty, session.rng)["rate"]
     assert rates[50.0] < 0.8 * rates[0.0]
