@@ -327,11 +327,11 @@ _SIMULATED = {
     "goal": None,
     "gamma": 0.99,
     "reward_scale": 0.1,
-    "lr": 2.5e-3,
+    "lr": 3e-3,
     "envs": 256,
     "steps": 16,
-    "epochs": 6,
-    "minibatches": 4,
+    "epochs": 8,
+    "minibatches": 2,
     "float_steps": 256 * 4096,
     "quieten_steps": 75 * 4096,
     "tune_steps": 25 * 4096,
@@ -347,7 +347,14 @@ _LUNARLANDER = {
     "reward_scale": 0.05,
     "entropy": 0.005,
 }
-_WALKERS = {**_SIMULATED, "entropy": 0.0, "observation": "int16"}
+_WALKERS = {
+    **_SIMULATED,
+    "entropy": 0.0,
+    "log_std": -1.0,
+    "float_steps": 150 * 4096,
+    "evaluate_episodes": 16,
+    "observation": "int16",
+}
 """Positions of eight bits are too coarse to tell velocities 8 ms apart."""
 
 _TMAZE = {
