@@ -36,8 +36,8 @@ from grsn_edge.training.recipes import recipe
 from grsn_edge.training.runs import derived
 
 TASKS: Mapping[str, tuple[float | None, str]] = {
-    "cartpole-p": (0.05, "4500instr@m4"),
-    "pendulum-p": (None, "6500instr@m4"),
+    "cartpole-p": (0.05, "850instr@m4-c"),
+    "pendulum-p": (None, "1100instr@m4-c"),
 }
 """The firing rate that a task's run comes down to, if any, and a budget below what a step costs."""
 
