@@ -54,7 +54,7 @@ class TeamRecipe:
     explore: float = 0.5
     epsilon: float = 0.05
     envs: int = 32
-    learn: int = 12
+    learn: int = 10
     batch: int = 32
     replay: int = 1024
     evaluate_every: int = 20
@@ -136,19 +136,15 @@ _MEMORIES: Mapping[str, Callable[[int], tuple[Cell, ...]]] = {
 }
 """What stands between the dense layer and the read-out."""
 
-_BUDGET = {"updates": 320, "tune_updates": 10}
-_SPREAD = {
-    "gamma": 0.95,
-    "reward_scale": 0.1,
-    "envs": 64,
-    "batch": 64,
-    "replay": 2048,
-    "learn": 8,
-    "updates": 110,
-    "tune_updates": 6,
-}
+_BUDGET = {"updates": 200, "tune_updates": 10}
 _FOR_TASK: Mapping[str, Mapping[str, Any]] = {
-    "battle": {"gamma": 0.97, "reward_scale": 4.0, "learn": 10},
-    "spread-p": _SPREAD,
-    "balance-p": {"reward_scale": 0.1},
+    "battle": {"gamma": 0.97, "reward_scale": 4.0},
+    "navigation-p": {
+        "gamma": 0.95,
+        "reward_scale": 3.0,
+        "envs": 64,
+        "learn": 8,
+        "updates": 80,
+        "tune_updates": 6,
+    },
 }

@@ -15,7 +15,7 @@ _VMAS = "vmas:"
 
 def team_task_names() -> tuple[str, ...]:
     """Tasks that have a name of their own; ``vmas:SCENARIO`` are further ones."""
-    return ("battle", *NAMED)
+    return ("battle", *sorted(NAMED))
 
 
 def team_task(name: str) -> TeamTask:

@@ -126,28 +126,17 @@ def _pairs(first: int, *names: str) -> tuple[tuple[int, str, str], ...]:
 
 
 NAMED = {
-    "spread-p": _Named(
-        "simple_spread",
-        "three robots cover three landmarks without colliding; they do not see velocities",
+    "navigation-p": _Named(
+        "navigation",
+        "three robots go to their goals without colliding; they do not see velocities",
         agents=3,
-        channels=14,
+        channels=18,
         seen=(
             *_pairs(0, "own"),
-            *_pairs(4, "landmark 0", "landmark 1", "landmark 2", "first other", "second other"),
+            *_pairs(4, "from goal"),
+            *((6 + i, f"nearness of another in direction {i} of 12", "m") for i in range(12)),
         ),
-        max_steps=50,
-    ),
-    "balance-p": _Named(
-        "balance",
-        "three robots below a rod carry a ball on it to a goal; they do not see velocities",
-        agents=3,
-        channels=16,
-        seen=(
-            *_pairs(0, "own"),
-            *_pairs(4, "from ball", "from rod", "ball from goal"),
-            (15, "rod angle modulo pi", "rad"),
-        ),
-        max_steps=100,
+        max_steps=60,
     ),
 }
 """Tasks by name."""

@@ -36,7 +36,7 @@ def played(task: TeamTask, seed: int, worlds: object = None) -> list[np.ndarray]
     return [array.copy() for array in seen]
 
 
-@pytest.mark.parametrize("name", ["battle", "battle?opponent=random", "spread-p", "balance-p"])
+@pytest.mark.parametrize("name", ["battle", "battle?opponent=random", "navigation-p"])
 def test_a_seed_decides_the_episodes_also_in_worlds_that_were_used_before(name: str) -> None:
     task = need(name)
     worlds = task.open(3)
@@ -75,10 +75,10 @@ def test_names_are_known_without_the_packages_and_opening_says_what_to_install(
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("battel", "there are: battle, spread-p, balance-p, vmas:SCENARIO"),
+        ("battel", "there are: battle, navigation-p, vmas:SCENARIO"),
         ("battle?agents=99", "from 2 to 14"),
         ("battle?opponent=me", "nearest or random"),
-        ("spread-p?agents=4", "'vmas:simple_spread' has"),
+        ("navigation-p?agents=4", "'vmas:navigation' has"),
     ],
 )
 def test_bad_names_say_what_there_is(name: str, says: str) -> None:
