@@ -19,7 +19,7 @@ _COMMON = (
     "-fno-unwind-tables",
     "-fno-asynchronous-unwind-tables",
 )
-_ZIG = (*_COMMON, "-fno-sanitize=undefined", "-fno-stack-protector")
+_ZIG = (*_COMMON, "-fno-sanitize=undefined", "-fno-stack-protector", "-Wno-pass-failed")
 _THUMB = ("-target", "thumb-freestanding-eabihf")
 _SOFT = ("-target", "thumb-freestanding-eabi")
 
