@@ -20,7 +20,8 @@ from grsn_edge.program import IntArray, Program
 
 FIRMWARE = Path(__file__).parents[1] / "firmware"
 SOURCES = tuple(
-    FIRMWARE / "src" / f"grsn_{name}.c" for name in ("crc", "image", "proof", "vm", "codec")
+    FIRMWARE / "src" / f"grsn_{name}.c"
+    for name in ("crc", "image", "proof", "strerror", "vm", "codec")
 )
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wsign-conversion")
 

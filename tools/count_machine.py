@@ -23,6 +23,9 @@ from counting import measure
 from counting.targets import TARGETS, Target
 
 from grsn_edge.backends._image import image
+from grsn_edge.backends._image.convert import convert
+from grsn_edge.backends._image.lower import lower
+from grsn_edge.backends._image.place import place
 from grsn_edge.program import Program
 
 FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"
@@ -105,7 +108,7 @@ def _run_h(program: Program, codes: np.ndarray, data: bytes) -> str:
 #include "grsn.h"
 enum {{ N_STEPS = {len(codes)}, N_INPUTS = {source.n}, N_ACTIONS = {action.n} }};
 static const uint32_t machine_image[{words.size}] = {{{", ".join(map(hex, words))}}};
-static uint32_t machine_memory[{_memory(data)}];
+static uint32_t machine_memory[{_memory(program)}];
 static uint8_t machine_saved[{at}] __attribute__((aligned(4)));
 #define RUN_CODE int32_t
 #define RUN_ACTION int32_t
@@ -123,9 +126,10 @@ static const int8_t codes[{codes.size}] = {{{", ".join(map(str, codes.ravel()))}
 """
 
 
-def _memory(data: bytes) -> int:
-    """Words of state and scratch memory that the image asks for."""
-    return sum(int.from_bytes(data[at : at + 4], "little") for at in (52, 56)) // 4
+def _memory(program: Program) -> int:
+    """Words of state and scratch memory that the image of a program asks for."""
+    placement = place(convert(lower(program)))
+    return (placement.state_size + placement.scratch_size) // 4
 
 
 def _build(folder: Path, target: Target, level: str) -> tuple[Path, list[Path]]:

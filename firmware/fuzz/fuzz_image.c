@@ -113,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 /* One small change: of a field of the header or of a node more often than of a weight. */
 static void mutate(uint8_t *image, size_t size)
 {
-    const uint32_t nodes = (uint32_t)((const uint8_t *)grsn_nodes(image) - image);
+    const uint32_t nodes = (uint32_t)sizeof(grsn_header_t);
     const uint32_t tables = nodes + 52u * grsn_header(image)->nodes + 8u;
     const uint32_t reach = next_random() % 4 != 0 && tables < size ? tables : (uint32_t)size;
     const uint32_t at = next_random() % reach;
@@ -181,8 +181,7 @@ int main(int argc, char **argv)
             memcpy(changed, image, size);
             for (uint32_t changes = 1 + next_random() % 3; changes != 0; changes--) {
                 mutate(changed, size);
-                if (grsn_header(changed)->nodes != grsn_header(image)->nodes ||
-                    grsn_header(changed)->sections != grsn_header(image)->sections) {
+                if (grsn_header(changed)->nodes != grsn_header(image)->nodes) {
                     break; /* where the nodes are is no longer known */
                 }
             }

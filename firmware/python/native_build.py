@@ -36,6 +36,7 @@ MACHINE = (
     "grsn_crc.c",
     "grsn_image.c",
     "grsn_proof.c",
+    "grsn_strerror.c",
     "grsn_supervisor.c",
     "grsn_vm.c",
 )

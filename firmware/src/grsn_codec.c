@@ -13,13 +13,14 @@ typedef float GRSN_IN_IMAGE grsn_f32_t;
 /* The contents of the two sections; floats follow. */
 typedef struct GRSN_IN_IMAGE encoder {
     uint32_t n;
-    uint32_t limit;
+    uint32_t wide; /* codes of 16 bits */
     uint32_t clamps;
 } encoder_t;
 
 typedef struct GRSN_IN_IMAGE decoder {
     uint32_t n;
     uint32_t kind; /* 0: argmax */
+    uint32_t reserved;
 } decoder_t;
 
 /* To the nearest integer, halves to even; |x| <= 2^15.  Truncation and difference are exact. */
@@ -54,12 +55,13 @@ int32_t grsn_encode(const grsn_model_t *model, const float *observation, int32_t
         return GRSN_NO_ENCODER;
     }
     const grsn_f32_t *offset = (const grsn_f32_t *)(encoder + 1), *gain = offset + encoder->n;
+    const int32_t limit = encoder->wide ? 32512 : 127;
     for (uint32_t i = 0; i < encoder->n; i++) {
         const float x = observation[i];
         if (!encoder->clamps && !(x >= -FLT_MAX && x <= FLT_MAX)) {
             return (int32_t)i;
         }
-        codes[i] = code_of(x, offset[i], gain[i], (int32_t)encoder->limit);
+        codes[i] = code_of(x, offset[i], gain[i], limit);
     }
     return GRSN_ENCODED;
 }

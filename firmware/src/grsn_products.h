@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "grsn_format.h"
+#include "grsn_memory.h"
 
 typedef struct product {
     const grsn_node_t *node;
@@ -25,49 +25,56 @@ static void copy_words(int32_t *to, const int32_t *from, uint32_t bytes)
     EACH(to, from[i]);
 }
 
-#if !GRSN_VM_FAST
-
-/* Column after column, of what is not 0. */
-static void multiply(const product_t *p, void *sums)
-{
-    const grsn_node_t *node = p->node;
-    const uint32_t rows = node->n, columns = (uint32_t)p->n;
-    const uint32_t apart = grsn_weight(node, columns, 4, 0) / 4u;
-    const uint32_t swap = grsn_by_halves(node) ? 3u : 0u;
-    copy_words(sums, p->bias, rows << node->type);
-    for (uint32_t j = 0; j < columns; j++) {
-        const int32_t x = grsn_load(p->x, p->type, j);
-        if (x == 0) {
-            continue;
-        }
-        const int8_t *weight = p->weights + grsn_weight(node, columns, 0, j);
-        if (node->type == GRSN_INT32) {
-            int32_t *sum = sums;
-            for (uint32_t i = 0; i < rows; i++, weight += apart) {
-                sum[i] += *weight * x;
-            }
-        } else {
-            int16_t *sum = sums;
-            for (uint32_t i = 0; i < rows; i++) {
-                sum[i] = (int16_t)(sum[i] + weight[(i + 1u) & 2u ? i ^ swap : i]);
-            }
-        }
-    }
-}
-
-#else
-
 #include "grsn_kernels.h"
+
+#if defined(GRSN_KERNELS_DSP_H) && !defined(GRSN_KERNELS_MVE_H)
+#define GRSN_DSP 1
+#else
+#define GRSN_DSP 0
+#endif
 
 /* ---- spikes ------------------------------------------------------------------------------------ */
 
-#if defined(GRSN_SXTAB16)
+#if GRSN_DSP
 static void sum_halves(const product_t *p, int16_t *sums, int32_t count)
 {
     grsn_sum_columns(sums, p->bias, p->weights, (int32_t)p->node->n, p->active, count);
 }
+#elif defined(GRSN_KERNELS_MVE_H)
+/* Eight sums in a register, and then to their places. */
+static void sum_halves(const product_t *p, int16_t *sums, int32_t count)
+{
+    static const uint16_t order[8] = {0, 2, 1, 3, 4, 6, 5, 7};
+    const uint16x8_t places = vldrhq_u16(order);
+    const int32_t n = (int32_t)p->node->n;
+    const int16_t *bias = p->bias;
+    for (int32_t i = 0; i < n; i += 8) {
+        const mve_pred16_t left = vctp16q((uint32_t)(n - i));
+        const int8_t *weights = p->weights + i;
+        int16x8_t sum = vldrhq_gather_shifted_offset_z_s16(bias + i, places, left);
+        for (int32_t k = 0; k < count; k++) {
+            sum = vaddq_s16(sum, vldrbq_z_s16(weights + (int32_t)p->active[k] * n, left));
+        }
+        vstrhq_scatter_shifted_offset_p_s16(sums + i, places, sum, left);
+    }
+}
 #elif defined(GRSN_KERNELS_AVX2_H)
 #include "grsn_products_avx2.h"
+#elif UINTPTR_MAX <= 0xffffffffu
+static void sum_halves(const product_t *p, int16_t *sums, int32_t count)
+{
+    const int32_t n = (int32_t)p->node->n;
+    copy_words((int32_t *)(void *)sums, p->bias, 2u * p->node->n);
+    for (int32_t k = 0; k < count; k++) {
+        const int8_t *column = p->weights + (int32_t)p->active[k] * n;
+        for (int16_t *sum = sums; sum < sums + n; sum += 4, column += 4) {
+            sum[0] = (int16_t)(sum[0] + column[0]);
+            sum[1] = (int16_t)(sum[1] + column[2]);
+            sum[2] = (int16_t)(sum[2] + column[1]);
+            sum[3] = (int16_t)(sum[3] + column[3]);
+        }
+    }
+}
 #else
 /* The second and third of every four sums change places. */
 static void swap_halves(int16_t *sums, int32_t rows)
@@ -112,7 +119,7 @@ static void sum_events(const product_t *p, int32_t *sums)
     }
 #endif
     const int32_t count = grsn_active(p->x, p->n, p->active);
-    if (grsn_by_halves(node)) {
+    if (node->type == GRSN_INT16) {
         sum_halves(p, (int16_t *)(void *)sums, count);
         return;
     }
@@ -124,8 +131,6 @@ static void sum_events(const product_t *p, int32_t *sums)
                 sums[i] += row[p->active[k]];
             }
         }
-    } else if (node->type == GRSN_INT16) {
-        grsn_add_columns_i16((int16_t *)(void *)sums, p->weights, rows, p->active, count);
     } else {
         grsn_add_columns_i32(sums, p->weights, rows, p->active, count);
     }
@@ -139,20 +144,46 @@ static int32_t element_of(const product_t *p, int32_t j)
     return j < p->n ? grsn_load(p->x, p->type, (uint32_t)j) : 0;
 }
 
-static void multiply_words(const product_t *p, int32_t *restrict sums)
+/* The weight of a row in column k of four: vectors take it from a word, for they read no bytes that
+ * lie apart. */
+#if defined(__ARM_FEATURE_MVE)
+#define WEIGHT(k) ((int32_t)((uint32_t)w[i] << (24 - 8 * (k))) >> 24)
+typedef grsn_i32_t weights_t;
+enum { APART = 1 };
+#else
+#define WEIGHT(k) w[4 * i + (k)]
+typedef grsn_i8_t weights_t;
+enum { APART = 4 };
+#endif
+
+/* Columns behind the last one are not there. */
+static void multiply_words(const product_t *p, int32_t *sums)
 {
     const int32_t n = (int32_t)p->node->n;
-    const int8_t *w = p->weights;
-    copy_words(sums, p->bias, p->node->n * 4u);
-    for (int32_t j = 0; j < p->n; j += 4, w += 4 * n) {
+    const weights_t *w = (const weights_t *)p->weights;
+    const int32_t *from = p->bias;
+    for (int32_t j = 0; j < p->n; j += 4, w += APART * n, from = sums) {
         const int32_t a = element_of(p, j), b = element_of(p, j + 1);
         const int32_t c = element_of(p, j + 2), d = element_of(p, j + 3);
-        EACH(sums, sums[i] + ((w[4 * i] * a + w[4 * i + 1] * b) +
-                              (w[4 * i + 2] * c + w[4 * i + 3] * d)));
+        switch (p->n - j) {
+        case 1:
+            EACH(sums, from[i] + WEIGHT(0) * a);
+            break;
+        case 2:
+            EACH(sums, from[i] + (WEIGHT(0) * a + WEIGHT(1) * b));
+            break;
+        case 3:
+            EACH(sums, from[i] + (WEIGHT(0) * a + WEIGHT(1) * b + WEIGHT(2) * c));
+            break;
+        default:
+            EACH(sums, from[i] + ((WEIGHT(0) * a + WEIGHT(1) * b) +
+                                  (WEIGHT(2) * c + WEIGHT(3) * d)));
+            break;
+        }
     }
 }
 
-#if defined(GRSN_SXTAB16)
+#if GRSN_DSP
 #define GRSN_BYTES_ROWS 1
 /* Four products of bytes by two instructions, once they are halves. */
 static void multiply_bytes(const product_t *p, int32_t *sums)
@@ -185,7 +216,7 @@ static void multiply(const product_t *p, void *sums)
         sum_events(p, sums);
         return;
     }
-#if defined(GRSN_SXTAB16) || defined(GRSN_KERNELS_AVX2_H)
+#if defined(GRSN_BYTES_ROWS)
     if (p->type == GRSN_INT8 && p->node->n >= GRSN_BYTES_ROWS) {
         multiply_bytes(p, sums);
         return;
@@ -194,6 +225,13 @@ static void multiply(const product_t *p, void *sums)
     multiply_words(p, sums);
 }
 
-#endif
+static void product(const memory_t *memory, const grsn_node_t *node, const grsn_node_t *first,
+                    const uint8_t *x, void *sums)
+{
+    const product_t product = {node, data(memory, node->p), data(memory, node->q), x, first->type,
+                               (int32_t)first->n,
+                               (uint16_t *)(void *)memory->base[GRSN_IN_SCRATCH]};
+    multiply(&product, sums);
+}
 
 #endif

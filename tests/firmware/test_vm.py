@@ -189,18 +189,19 @@ def test_the_self_test_names_the_first_step_that_differs_or_the_final_state() ->
     policy = toy_policy()
     assert policy.golden is not None
     data = image(policy)
-    golden = int.from_bytes(data[96:100], "little")  # the first section's offset
-    actions = golden + 4 * policy.golden.code.size
+    golden = int.from_bytes(data[52:56], "little") + 8  # behind the data, the head of the section
+    steps = np.concatenate([policy.golden.code, policy.golden.action], axis=1)
+    seventh = golden + 4 * (8 * steps.shape[1] - policy.golden.action.shape[1])
     assert Machine(data).selftest() == -1
-    assert Machine(forged(data, actions + 4 * 7, "i", 99)).selftest() == 7
-    last = actions + 4 * policy.golden.action.size
+    assert Machine(forged(data, seventh, "i", 99)).selftest() == 7
+    last = golden + 4 * steps.size
     assert Machine(forged(data, last, "b", data[last] ^ 1)).selftest() == policy.golden.steps
 
 
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ("x + ((int32_t)1 << (s - 1u))", "x"),
+        ("return x < hi ? x : hi;", "return x < hi ? x : hi - 1;"),
         ("return x & -spike", "return x + 0 * spike"),
         ("return x > lo ? x : lo;", "return x > lo ? x : lo + 1;"),
     ],

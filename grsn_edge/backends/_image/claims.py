@@ -94,10 +94,12 @@ class _Claims:
             return _stretched(interval, instruction.n)
         if instruction.op == "move":
             return _part(args[0], instruction.start, instruction.n)
-        if instruction.op == "fill":
-            return _stretched(args[0], instruction.n)
         if instruction.op == "append":
             return _joined(args)
+        if instruction.op == "argmax":
+            return Interval(np.array([0]), np.array([args[0].n - 1]))
+        if instruction.op == "dense" and not instruction.nodes:  # a number several times
+            return _stretched(args[0], instruction.n)
         if instruction.op in ("event", "gate", "dense"):
             return _joined(
                 [self._product(node, instruction, args[0]) for node in instruction.nodes]

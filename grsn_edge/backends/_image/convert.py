@@ -14,7 +14,7 @@ from grsn_edge.program import OPS, Interval, Node, Program
 
 __all__ = ["Typed", "convert"]
 
-_LENGTHS_OF_THEIR_OWN = frozenset({"event", "gate", "dense", "move", "fill", "append", "argmax"})
+_LENGTHS_OF_THEIR_OWN = frozenset({"event", "gate", "dense", "move", "append", "argmax"})
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,10 @@ class _Converter:
         writes = FORMS[instruction.op].writes
         if instruction.op in ("event", "gate"):
             reach = [_reach(node, self.program) for node in instruction.nodes]
-            return tuple(w for w in writes if all(r.within(*WIDTHS[w]) for r in reach))
+            fours = instruction.n % 4 == 0  # of which 16 bits are in order
+            return tuple(
+                w for w in writes if (w != 1 or fours) and all(r.within(*WIDTHS[w]) for r in reach)
+            )
         if instruction.op == "move":
             return tuple(w for w in writes if w in holds(self.program[instruction.name].interval))
         return writes
@@ -102,8 +105,8 @@ class _Converter:
         if source is not None and source.op == "const":
             return self._typed(self._constant(source, stretched if short else source.n), reads)
         if short:
-            name = self._typed(name, FORMS["fill"].reads)
-            return self._made(f"{name}#fill{stretched}", "fill", stretched, name, 2)
+            name = self._typed(name, FORMS["dense"].reads)
+            return self._filled(name, stretched)
         return self._typed(name, reads)
 
     def _typed(self, name: str, reads: tuple[int, ...]) -> str:
@@ -112,6 +115,15 @@ class _Converter:
             return name
         width = max(reads)
         return self._made(f"{name}#int{8 << width}", "move", self._length(name), name, width)
+
+    def _filled(self, source: str, n: int) -> str:
+        """A number n times: a product with a column of ones."""
+        name = f"{source}#fill{n}"
+        if name not in self.made:
+            arrays = {"weight": np.ones((n, 1), np.int64), "bias": np.zeros(n, np.int64)}
+            self.made[name] = Instruction(name, "dense", n, (source,), arrays=arrays)
+            self.widths[name] = 2
+        return name
 
     @cached_property
     def _names(self) -> set[str]:

@@ -38,20 +38,15 @@ FORMS: Mapping[str, Form] = MappingProxyType(
         "event": Form(_INT8, _WIDE),
         "gate": Form(_INT8, _INT32),
         "dense": Form(_NARROW, _INT32),
-        "move": Form(_ANY, _NARROW),
-        "fill": Form(_INT32, _INT32),
-        "append": Form(_ANY, _INT32),
         "argmax": Form(_INT32, _INT32),
+        "append": Form(_ANY, _INT32),
+        "move": Form(_ANY, _NARROW),
         "scale": Form(_WIDE, _INT32, clips=True),
-        "shift": Form(_WIDE, _INT32, clips=True),
         "lut": Form(_WIDE, _INT32, clips=True),
         "add": Form(_INT32, _INT32, clips=True),
-        "add_shr": Form(_INT32, _INT32, clips=True),
-        "sub": Form(_INT32, _INT32),
-        "mul": Form(_INT32, _INT32),
-        "mul_shr": Form(_INT32, _INT32, clips=True),
-        "mac_shr": Form(_INT32, _INT32),
-        "blend": Form(_INT32, _INT32),
+        "mul": Form(_INT32, _INT32, clips=True),
+        "mac": Form(_INT32, _INT32, clips=True),
+        "blend": Form(_INT32, _INT32, clips=True),
         "ge": Form(_INT32, _INT8),
         "reset": Form(_INT32, _INT32),
     }
@@ -60,12 +55,7 @@ FORMS: Mapping[str, Form] = MappingProxyType(
 
 CODES: Mapping[str, int] = MappingProxyType({op: code for code, op in enumerate(FORMS)})
 
-IN_PLACE = frozenset(
-    {
-        "move", "scale", "shift", "lut", "add", "add_shr", "sub", "mul", "mul_shr", "mac_shr",
-        "blend", "ge", "reset",
-    }
-)  # fmt: skip
+IN_PLACE = frozenset({"move", "scale", "lut", "add", "mul", "mac", "blend", "ge", "reset"})
 """Operations that may overwrite an operand of their own length and storage."""
 
 
@@ -80,7 +70,8 @@ class Instruction:
         args: names of the operands.
         nodes: the program's operations that it stands for, in order; the last one's value is its
             own.  None for what only moves elements.
-        p, q: factor and summand of ``scale``; the initial value of a state where it is uniform.
+        p, q: constant factor and summand, the rounding of ``shift`` included; p is the initial
+            value of a state where it is uniform.
         shift, clip, start: constants; 0, None and 0 where there are none.
         arrays: constants that lie in the image's data: ``weight`` (rows, columns), ``bias``,
             ``table``, ``value``.

@@ -22,7 +22,7 @@ FEW_ROWS = 8
 """Below this a product with spikes is computed row by row."""
 _MAX_ROWS, _MAX_WEIGHTS = 1 << 16, 1 << 22
 _TABLE = (-128, 127)
-_UNARY = frozenset({"scale", "shift", "lut", "move"})  # they read from `start` on
+_UNARY = frozenset({"scale", "lut", "move"})  # they read from `start` on
 
 
 class Lowering:
@@ -74,7 +74,9 @@ class Lowering:
         return chosen[::-1]
 
     def _lower(self, node: Node) -> list[Instruction]:
-        return self._concat(node) if node.op == "concat" else [self._lower_one(node)]
+        if node.op == "concat":
+            return self._concat(node)
+        return self._argmax(node) if node.op == "argmax" else [self._lower_one(node)]
 
     def _lower_one(self, node: Node) -> Instruction:
         rule = {
@@ -148,11 +150,11 @@ class Lowering:
             if value is not None:
                 return self._plain(node, "scale", args=(x.name,), p=1, q=value)
         for x, y in _both_orders(self._args(node)):
-            if y.op == "shr" and self._only_reader(y) and self._lower_one(y).op == "shift":
-                (inner,), shift = self._args(y), int(y.attrs["shift"])
-                args, nodes = (x.name, inner.name), (y, node)
-                return self._plain(node, "add_shr", args=args, nodes=nodes, shift=shift)
-        return self._plain(node, "add")
+            shifted = self._lower_one(y) if y.op == "shr" and self._only_reader(y) else None
+            if shifted and shifted.op == "scale":
+                args, nodes = (x.name, *shifted.args), (*shifted.nodes, node)
+                return replace(shifted, name=node.name, op="add", n=node.n, args=args, nodes=nodes)
+        return self._plain(node, "add", p=1)
 
     def _sub(self, node: Node) -> Instruction:
         x, y = self._args(node)
@@ -165,9 +167,9 @@ class Lowering:
         if value is not None and value > INT32[0]:
             return self._plain(node, "scale", args=(x.name,), p=1, q=-value)
         value = _uniform(x)
-        if value is not None and y.interval.low > INT32[0]:
+        if value is not None:
             return self._plain(node, "scale", args=(y.name,), p=-1, q=value)
-        return self._plain(node, "sub")
+        return self._plain(node, "add", p=-1)
 
     def _mul(self, node: Node) -> Instruction:
         for x, constant in _both_orders(self._args(node)):
@@ -178,16 +180,19 @@ class Lowering:
 
     def _shr(self, node: Node) -> Instruction:
         (x,), shift = self._args(node), int(node.attrs["shift"])
-        if self._only_reader(x) and x.n == node.n:
-            if x.op == "mul":
-                args = tuple(arg.name for arg in self._args(x))
-                return self._plain(node, "mul_shr", args=args, nodes=(x, node), shift=shift)
+        half = 1 << (shift - 1)
+        if self._only_reader(x) and x.op in ("add", "sub", "mul"):
             products = self._args(x) if x.op == "add" else ()
             if products and all(p.op == "mul" and self._only_reader(p) for p in products):
                 args = tuple(arg.name for p in products for arg in self._args(p))
                 nodes = (*products, x, node)
-                return self._plain(node, "mac_shr", args=args, nodes=nodes, shift=shift)
-        return self._plain(node, "shift", shift=shift)
+                return self._plain(node, "mac", args=args, nodes=nodes, shift=shift, q=half)
+            inner = self._lower_one(x)
+            fits = inner.shift == 0 and inner.q + half <= INT32[1]
+            if inner.op in ("scale", "mul") and fits:
+                nodes = (*inner.nodes, node)
+                return replace(inner, name=node.name, nodes=nodes, shift=shift, q=inner.q + half)
+        return self._plain(node, "scale", p=1, q=half, shift=shift)
 
     def _clip(self, node: Node) -> Instruction:
         (x,), bounds = self._args(node), (int(node.attrs["lo"]), int(node.attrs["hi"]))
@@ -199,7 +204,7 @@ class Lowering:
 
     def _lut(self, node: Node) -> Instruction:
         (x,) = self._args(node)
-        nodes, shift, clip = [node], 0, None
+        nodes, shift, half, clip = [node], 0, 0, None
         if x.op == "clip" and self._only_reader(x):
             nodes.insert(0, x)
             lo, hi = (int(np.clip(x.attrs[key], *_TABLE)) for key in ("lo", "hi"))
@@ -208,8 +213,10 @@ class Lowering:
         if x.op == "shr" and self._only_reader(x):
             nodes.insert(0, x)
             shift = int(x.attrs["shift"])
+            half = 1 << (shift - 1)
             (x,) = self._args(x)
-        constants = {"shift": shift, "clip": clip, "arrays": {"table": node.attrs["table"]}}
+        arrays = {"table": node.attrs["table"]}
+        constants = {"shift": shift, "q": half, "clip": clip, "arrays": arrays}
         return self._plain(node, "lut", args=(x.name,), nodes=tuple(nodes), **constants)
 
     def _blend(self, node: Node) -> Instruction | None:
@@ -226,8 +233,8 @@ class Lowering:
                 a, other = self._args(difference)
                 if other.name == b.name:
                     args = (a.name, b.name, factor.name)
-                    nodes = (difference, product, shifted, node)
-                    return self._plain(node, "blend", args=args, nodes=nodes, shift=shift)
+                    nodes, half = (difference, product, shifted, node), 1 << (shift - 1)
+                    return self._plain(node, "blend", args=args, nodes=nodes, shift=shift, q=half)
         return None
 
     def _is_reset(self, u: Node, product: Node) -> bool:
@@ -244,8 +251,20 @@ class Lowering:
     def _slice(self, node: Node) -> Instruction:
         return self._plain(node, "move", nodes=(), start=int(node.attrs["start"]))
 
+    def _argmax(self, node: Node) -> list[Instruction]:
+        """Of an index the machine proves no more than the length; a clip that never acts, the
+        rest."""
+        (x,) = self._args(node)
+        found = Instruction(node.name, "argmax", 1, (x.name,), (node,))
+        bounds = (node.interval.low, node.interval.high)
+        if bounds == (0, x.n - 1):
+            return [found]
+        inner = replace(found, name=f"{node.name}#index", nodes=())
+        args, nodes = (inner.name,), (node,)
+        return [inner, Instruction(node.name, "scale", 1, args, nodes, p=1, clip=bounds)]
+
     def _concat(self, node: Node) -> list[Instruction]:
-        """Operand after operand; what has been appended grows in place."""
+        """Operand after operand."""
         first, *rest = (self.program[self.source(arg)] for arg in node.args)
         made: list[Instruction] = []
         joined, n = first.name, first.n

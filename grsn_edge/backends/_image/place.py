@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from grsn_edge.backends._image.convert import Typed
 from grsn_edge.backends._image.instruction import IN_PLACE, Instruction
 
-__all__ = ["DATA", "SCRATCH", "STATE", "Address", "Placement", "place"]
+__all__ = ["ACTION", "DATA", "SCRATCH", "STATE", "Address", "Placement", "place"]
 
-DATA, STATE, SCRATCH = 0, 1, 2
-"""Spaces: the image, the state, scratch memory."""
+DATA, STATE, SCRATCH, ACTION = 0, 1, 2, 3
+"""Spaces: the image, the state, scratch memory, what the caller gets."""
 
+_INT32 = 2  # storage of an action
 _SPIKES = frozenset({"event", "gate"})
 _SOURCES = frozenset({"input", "state", "const"})
 
@@ -36,7 +37,7 @@ class Placement:
         last: for each value the node that reads it last; ``len(instructions)`` where it is needed
             after the step.
         nexts: for each state the value that lies in its memory after the step.
-        outputs: the values of the outputs.
+        outputs: how many elements all outputs have.
         state_size, scratch_size, workspace: bytes.
     """
 
@@ -45,7 +46,7 @@ class Placement:
     address: Mapping[str, Address]
     last: Mapping[str, int]
     nexts: Mapping[str, str]
-    outputs: tuple[str, ...]
+    outputs: int
     state_size: int
     scratch_size: int
     workspace: int
@@ -68,6 +69,7 @@ class _Placer:
         self.index = {i.name: k for k, i in enumerate(self.instructions)}
         state_size = self._place_states()
         nexts = self._hand_over()
+        outputs = self._place_outputs()
         self.by_name = {i.name: i for i in self.instructions}
         self.last = self._lifetimes(nexts)
         self.workspace = self._workspace()
@@ -78,9 +80,9 @@ class _Placer:
             self.address,
             self.last,
             nexts,
-            self.typed.outputs,
+            outputs,
             state_size,
-            scratch_size,
+            scratch_size + 4 * outputs,
             self.workspace,
         )
 
@@ -131,26 +133,46 @@ class _Placer:
         same = new.n == old.n and self.widths[new.name] == self.widths[old.name]
         return same and new.op in IN_PLACE and new.start == 0
 
+    # ---- outputs -------------------------------------------------------------------------------
+
+    def _place_outputs(self) -> int:
+        """A single output is computed where the caller gets it, where it can be; others are moved
+        there."""
+        outputs = self.typed.outputs
+        if len(outputs) == 1 and self.widths[outputs[0]] == _INT32 and self._is_free(outputs[0]):
+            self.address[outputs[0]] = Address(ACTION, 0)
+            return self.instructions[self.index[outputs[0]]].n
+        at = 0
+        for k, name in enumerate(outputs):
+            n = self.instructions[self.index[name]].n
+            moved = f"{name}#output{k}"
+            self.instructions.append(Instruction(moved, "move", n, (name,)))
+            self.widths[moved] = _INT32
+            self.address[moved] = Address(ACTION, 4 * at)
+            at += n
+        return at
+
+    def _is_free(self, name: str) -> bool:
+        computed = self.instructions[self.index[name]].op not in _SOURCES
+        return computed and name not in self.address
+
     # ---- lifetimes -----------------------------------------------------------------------------
 
     def _last_reads(self) -> dict[str, int]:
         last = {i.name: 0 for i in self.instructions}
         for k, instruction in enumerate(self.instructions):
             last.update(dict.fromkeys(instruction.args, k))
-        return last | dict.fromkeys(self.typed.outputs, len(self.instructions))
+        return last
 
     def _lifetimes(self, nexts: Mapping[str, str]) -> dict[str, int]:
-        return self._last_reads() | dict.fromkeys(
-            (*self.typed.outputs, *nexts.values()), len(self.instructions)
-        )
+        return self._last_reads() | dict.fromkeys(nexts.values(), len(self.instructions))
 
     # ---- scratch -------------------------------------------------------------------------------
 
     def _workspace(self) -> int:
-        """Room for the indices of the spikes, and for an action in the self-test."""
+        """Room for the indices of the spikes."""
         sizes = [2 * self._rounded(i.args[0]) for i in self.instructions if i.op in _SPIKES]
-        actions = sum(self.by_name[name].n for name in self.typed.outputs)
-        return max([4 * actions, *sizes])
+        return max(sizes, default=0)
 
     def _rounded(self, name: str) -> int:
         return -(-self.by_name[name].n // 4) * 4
@@ -171,18 +193,11 @@ class _Placer:
     def _find(self, instruction: Instruction, k: int, live: list[Instruction]) -> int:
         """The memory of an operand that dies, else the lowest gap."""
         for other in live:
-            if other.name in instruction.args and self.last[other.name] == k:
-                at, others = self.address[other.name].at, [i for i in live if i is not other]
-                grows = self._grows(instruction, other) and self._free(at, instruction, others)
-                if grows or self._in_place(instruction, other):
-                    return at
+            dies = other.name in instruction.args and self.last[other.name] == k
+            if dies and self._in_place(instruction, other):
+                return self.address[other.name].at
         gaps = [self.workspace, *(self._end(other) for other in live)]
         return min(at for at in gaps if self._free(at, instruction, live))
-
-    def _grows(self, new: Instruction, old: Instruction) -> bool:
-        """Whether ``new`` is ``old`` with something behind it."""
-        same = self.widths[new.name] == self.widths[old.name]
-        return same and new.op == "append" and new.args[0] == old.name != new.args[1]
 
     def _end(self, instruction: Instruction) -> int:
         return self.address[instruction.name].at + self._bytes(instruction)

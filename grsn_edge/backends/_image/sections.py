@@ -25,6 +25,7 @@ GOLDEN, ENCODER, DECODER, TEXT, SUPERVISOR = 1, 2, 3, 4, 5
 """Kinds of sections."""
 
 _DTYPES = {"int8": "i1", "int16": "i2", "int32": "i4"}
+_LIMITS = (127, 32512)
 _DECODERS = ("argmax", "clip", "tanh")
 
 
@@ -60,23 +61,25 @@ def policy_sections(policy: Policy, order: str) -> tuple[Section, ...]:
 
 
 def _golden(program: Program, golden: Golden, o: str) -> bytes:
-    """Codes, actions, and the last state as ``grsn_state_get`` saves it: little-endian always."""
+    """Code and action of each step, and the last state as ``grsn_state_get`` saves it, which is
+    little-endian always."""
     saved = b"".join(
         golden.state[node.name].astype("<" + _DTYPES[node.dtype]).tobytes()
         for node in program.states
     )
-    return golden.code.astype(o + "i4").tobytes() + golden.action.astype(o + "i4").tobytes() + saved
+    steps = np.concatenate([golden.code, golden.action], axis=1)
+    return steps.astype(o + "i4").tobytes() + saved
 
 
 def _encoder(encoder: Encoder, o: str) -> bytes:
-    head = (encoder.n, encoder.limit, int(encoder.on_invalid == "clamp"))
+    head = (encoder.n, _LIMITS.index(encoder.limit), int(encoder.on_invalid == "clamp"))
     floats = np.concatenate([encoder.offset, encoder.gain]).astype(o + "f4")
     return struct.pack(o + "III", *head) + floats.tobytes()
 
 
 def _decoder(decoder: Decoder, o: str) -> bytes:
     floats = np.concatenate([decoder.offset, decoder.scale]).astype(o + "f4")
-    return struct.pack(o + "II", decoder.n, _DECODERS.index(decoder.kind)) + floats.tobytes()
+    return struct.pack(o + "III", decoder.n, _DECODERS.index(decoder.kind), 0) + floats.tobytes()
 
 
 def _text(policy: Policy) -> bytes:

@@ -14,9 +14,9 @@ def in_order(op: str, weight: npt.NDArray[np.int64], width: int) -> npt.NDArray[
     """The weights (rows, columns) of a product, one after the other.
 
     Args:
-        op: ``event``: column after column; of int16 sums of a multiple of 4 rows, the second and
-            the third of every four rows change places, which is the order in which Cortex-M adds
-            bytes to halves.  ``gate``: row after row.  ``dense``: four columns at a time, those of
+        op: ``event``: column after column; of int16 sums, a multiple of 4, the second and the
+            third of every four rows change places, which is the order in which Cortex-M adds bytes
+            to halves.  ``gate``: row after row.  ``dense``: four columns at a time, those of
             a row side by side, the last ones filled up with zeros.
         weight: the matrix.
         width: storage type of the result.
@@ -27,6 +27,6 @@ def in_order(op: str, weight: npt.NDArray[np.int64], width: int) -> npt.NDArray[
     if op == "dense":
         filled = np.pad(weight, ((0, 0), (0, -columns % 4)))
         return filled.reshape(rows, -1, 4).transpose(1, 0, 2).ravel()
-    if width == _INT16 and rows % 4 == 0:
+    if width == _INT16:
         weight = weight.reshape(-1, 4, columns)[:, [0, 2, 1, 3]].reshape(rows, columns)
     return weight.T.ravel()

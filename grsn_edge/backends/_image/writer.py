@@ -29,9 +29,9 @@ Order = Literal["little", "big"]
 MAX_NODES = 4096
 """Most values of an image, conversions and constants included."""
 _MAX_IMAGE = (1 << 31) - 1
-_HEADER, _SECTION, _NODE = 92, 12, 52
-_MAGIC, _VERSION = 0x49535247, 1
-_PER_ELEMENT, _CLIPPED, _UNIFORM = 1, 2, 4
+_HEADER, _NODE = 56, 52
+_MAGIC, _VERSION = 0x49535247, 2
+_PER_ELEMENT, _CLIPPED, _INITIALS = 1, 2, 4
 _DTYPES = ("i1", "i2", "i4")
 _SAVED = ("int8", "int16", "int32")
 
@@ -101,9 +101,7 @@ class _Writer:
         self._check()
         self.index = {i.name: k for k, i in enumerate(self.placement.instructions)}
         nodes = len(self.placement.instructions)
-        outputs = len(self.placement.outputs)
-        base = _HEADER + _SECTION * len(self.sections) + _NODE * nodes + -(-outputs // 2) * 4
-        self.data = _Data(base, self.order)
+        self.data = _Data(_HEADER + _NODE * nodes, self.order)
 
     def _check(self) -> None:
         n = len(self.placement.instructions)
@@ -116,54 +114,30 @@ class _Writer:
     def write(self) -> bytes:
         """The image."""
         nodes = b"".join(self._node(i) for i in self.placement.instructions)
-        outputs = self._pack(f"{len(self.placement.outputs)}H", *self._outputs())
-        outputs += bytes(-len(outputs) % 4)
         data_end = self.data.base + len(self.data.content)
-        table, contents, end = self._sections(data_end)
-        if end + 4 > _MAX_IMAGE:
-            raise UsageError(f"the image would have {end + 4} bytes; at most {_MAX_IMAGE}")
-        head = self._header(data_end, end + 4)
-        whole = b"".join((head, table, nodes, outputs, self.data.content, contents))
+        sections = b"".join(self._section(section) for section in self.sections)
+        size = data_end + len(sections) + 4
+        if size > _MAX_IMAGE:
+            raise UsageError(f"the image would have {size} bytes; at most {_MAX_IMAGE}")
+        whole = b"".join((self._header(data_end, size), nodes, self.data.content, sections))
         return whole + self._pack("I", crc32c(whole))
 
     def _pack(self, form: str, *values: int | bytes) -> bytes:
         return struct.pack(self.order + form, *values)
 
-    def _outputs(self) -> list[int]:
-        return [self.index[name] for name in self.placement.outputs]
-
     # ---- header and sections -------------------------------------------------------------------
 
     def _header(self, data_end: int, size: int) -> bytes:
-        p = self.placement
-        policy = self.policy
-        golden = policy.golden.steps if policy and policy.golden else 0
-        inputs, states = self.program.inputs, self.program.states
-        sizes = (
-            sum(node.n for node in inputs),
-            sum(self.program[name].n for name in self.program.outputs.values()),
-            p.state_size,
-            p.scratch_size,
-            sum(node.n << _SAVED.index(node.dtype) for node in states),
-            _period_us(policy.period_s) if policy else 0,
-            golden,
-            p.workspace,
-        )
-        sources = sum(i.op in ("input", "state", "const") for i in p.instructions)
-        counts = (len(inputs), len(states), sources, len(p.instructions), len(p.outputs), 0)
+        policy, p = self.policy, self.placement
         digest = bytes.fromhex(model_hash(policy)) if policy else bytes(32)
-        first = (_MAGIC, _VERSION, len(self.sections), size, digest)
-        return self._pack("IHHI32s8I6HI", *first, *sizes, *counts, data_end)
+        first = (_MAGIC, _VERSION, len(p.instructions), size, digest)
+        period = _period_us(policy.period_s) if policy else 0
+        return self._pack("IHHI32sIII", *first, period, p.workspace, data_end)
 
-    def _sections(self, offset: int) -> tuple[bytes, bytes, int]:
-        """The table, the contents, and the offset after them."""
-        table, contents = b"", b""
-        for section in self.sections:
-            content = section.content
-            table += self._pack("HHII", section.kind, section.ignorable, offset, len(content))
-            contents += content + bytes(-len(content) % 4)
-            offset += -(-len(content) // 4) * 4
-        return table, contents, offset
+    def _section(self, section: Section) -> bytes:
+        content = section.content
+        head = self._pack("HHI", section.kind, section.ignorable, len(content))
+        return head + content + bytes(-len(content) % 4)
 
     # ---- nodes ---------------------------------------------------------------------------------
 
@@ -174,13 +148,13 @@ class _Writer:
         more, first, second = self._constants(i, width)
         flags |= more | (_CLIPPED if i.clip else 0)
         address = p.address[i.name]
-        at = self.data.add(i.arrays["value"], width) if i.op == "const" else address.at
+        at = lo if i.op == "const" else address.at
         args = [self.index[arg] for arg in i.args]
         saved = 0
         if i.op == "state":
             args = [self.index[p.nexts[i.name]]]
             saved = _SAVED.index(self.program[i.name].dtype)
-        args += [0] * (4 - len(args))
+        args = [*args, *(args[:1] or [0]) * 4][:4]  # those that are not used name the first one
         clip = i.clip or (0, 0)
         head = (CODES[i.op], width, address.space, flags, i.n, at, lo, hi, first, second)
         tail = (*clip, i.start, *args, p.last[i.name], i.shift, saved)
@@ -190,23 +164,25 @@ class _Writer:
         """Flag and bounds of the claim, or the offsets of the bounds' arrays."""
         claim: Interval = self.claims[i.name]
         if i.op == "const":
-            return 0, claim.low, claim.high
+            at = self.data.add(i.arrays["value"], 2)
+            return _PER_ELEMENT, at, at
         if np.all(claim.lo == claim.lo[0]) and np.all(claim.hi == claim.hi[0]):
             return 0, int(claim.lo[0]), int(claim.hi[0])
-        return _PER_ELEMENT, self.data.add(claim.lo, 2), self.data.add(claim.hi, 2)
+        pairs = np.stack([claim.lo, claim.hi], axis=1)
+        return _PER_ELEMENT, self.data.add(pairs, 2), 0
 
     def _constants(self, i: Instruction, width: int) -> tuple[int, int, int]:
         """Flag, and the two parameters of the operation."""
         if i.op == "state":
             value = i.arrays["value"]
             if np.all(value == value[0]):
-                return _UNIFORM, int(value[0]), 0
-            return 0, self.data.add(value, width), 0
+                return 0, int(value[0]), 0
+            return _INITIALS, self.data.add(value, 2), 0
         if "weight" in i.arrays:
             weight = self.data.add(in_order(i.op, i.arrays["weight"], width), 0)
             return 0, weight, self.data.add(i.arrays["bias"], width)
         if "table" in i.arrays:
-            return 0, self.data.add(i.arrays["table"], 1), 0
+            return 0, self.data.add(i.arrays["table"], 1), i.q
         return 0, i.p, i.q
 
 

@@ -1,0 +1,11 @@
+/* grsn_runtime.c: the virtual machine as one file, for builds where every byte of code counts.
+ *
+ * Reader, proof, step, states, self-test and checksum, without the float codec and the words of
+ * grsn_strerror.  docs/porting.md says with which options it takes the fewest bytes.
+ */
+#define GRSN_CODEC 0
+
+#include "src/grsn_crc.c"
+#include "src/grsn_proof.c"
+#include "src/grsn_image.c"
+#include "src/grsn_vm.c"
