@@ -26,10 +26,6 @@
  *   grsn_ge_h(x, y)                       1 where x >= y, else 0
  *   grsn_gate_h(x, s)                     x where the spike s is 1, else 0
  *   grsn_fire(&u, theta)                  1 where u >= theta, else 0; takes theta from u there
- *   grsn_reaches(u, below)                not 0 if u is above `below` in any lane
- *   grsn_note(list, first, spikes)        appends the indices of the spikes, of which the first has
- *                                         the index `first`; returns the new end of the list
- *   grsn_silence(spikes, n)               sets n spikes in memory to 0
  *   grsn_add_w grsn_sub_w grsn_mul_w grsn_min_w grsn_max_w grsn_clip_w grsn_ge_w grsn_gate_w
  *   grsn_product(x, y) grsn_product_l(l, y)    x·y in 32 bits
  *   grsn_mla(a, x, y) grsn_mla_l(a, l, y) a + x·y in 32 bits
@@ -37,6 +33,12 @@
  *                                         was added before
  *   grsn_narrow_asr(x, s)                 the same, narrowed
  *   grsn_lut_h(t, x, s) grsn_lut_w        t[x >> s] of an int16 table, x >= 0
+ *
+ * Where GRSN_LATER is 1:
+ *   grsn_reaches(u, below)                not 0 if u is above `below` in any lane
+ *   grsn_note(list, first, spikes)        appends the indices of the spikes, of which the first has
+ *                                         the index `first`; returns the new end of the list
+ *   grsn_silence(spikes, n)               sets n spikes in memory to 0
  *
  * Where GRSN_DOTS is 1, the constants of two neurons stand in a row, in the order of their use:
  *   grsn_take(&row)                       the next word: two numbers of 16 bits
@@ -84,6 +86,10 @@
 #define GRSN_IF_EACH(text)
 #define GRSN_EACH_OR(each, apart) apart
 #endif
+
+/* Whether the reset of neurons that fire waits until a loop over lanes has ended: where most steps
+ * of the loop have none. */
+#define GRSN_LATER (GRSN_LANES <= 2)
 
 /* What few neurons do is kept out of the way of the others. */
 #if defined(__GNUC__)

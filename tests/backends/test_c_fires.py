@@ -98,5 +98,6 @@ def test_spikes_that_only_a_product_reads_need_no_memory() -> None:
     spike = before >= level
     b.next(u, before - level * spike)
     b.output("y", product(b, spike))
-    assert "grsn_active(" not in emit(b.build()).source
+    source = emit(b.build()).source
+    assert "grsn_active(" not in source[source.rindex("#else") :]
     assert_equal(b.build())

@@ -85,32 +85,6 @@ static inline grsn_h grsn_fire(grsn_h *u, grsn_h theta)
     return vpselq_s16(grsn_set_h(1), grsn_set_h(0), fired);
 }
 
-static inline int32_t grsn_reaches(grsn_h u, grsn_h below)
-{
-    return (int32_t)vcmpgtq_s16(u, below);
-}
-
-/* Each lane has two bits of a predicate. */
-static inline uint16_t *grsn_note(uint16_t *list, int32_t first, grsn_h spikes)
-{
-    uint32_t fired = (uint32_t)vcmpneq_n_s16(spikes, 0) & 0x5555u;
-    for (; fired != 0; fired &= fired - 1u) {
-        *list++ = (uint16_t)(first + __builtin_ctz(fired) / 2);
-    }
-    return list;
-}
-
-static inline void grsn_silence(int8_t *spikes, int32_t n)
-{
-    int32_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        vstrbq_s8(spikes + i, vdupq_n_s8(0));
-    }
-    for (; i < n; i++) {
-        spikes[i] = 0;
-    }
-}
-
 GRSN_MVE_W(grsn_add_w, (grsn_w x, grsn_w y), vaddq_s32(x.b, y.b), vaddq_s32(x.t, y.t))
 GRSN_MVE_W(grsn_sub_w, (grsn_w x, grsn_w y), vsubq_s32(x.b, y.b), vsubq_s32(x.t, y.t))
 GRSN_MVE_W(grsn_mul_w, (grsn_w x, grsn_w y), vmulq_s32(x.b, y.b), vmulq_s32(x.t, y.t))

@@ -93,6 +93,8 @@ class _Emitter:
             self.memory.store(node)
             if self.memory.is_temporary(node.name) and node.name not in listed:
                 declarations.append(self.memory.declare(node))
+            elif self.style == "lanes" and node.name in listed:
+                declarations += ["#if !GRSN_LATER", self.memory.declare(node), "#endif"]
         body = (self._lanes if self.style == "lanes" else self.scalars.loop)(loop, fires)
         return [*declarations, *self._noting(loop, fires, body)]
 
@@ -118,18 +120,19 @@ class _Emitter:
         lanes = Lanes(self.memory, self.folds, loop, fires, constants, table)
         body, labels = lanes.body(), [self.memory.identifier(fire.spike) for fire in rare]
         constants.finish()
+        reached = [f"    uint16_t reached_{label}[{n} / GRSN_LANES + 1];" for label in labels]
+        reached += [f"    uint16_t *next_{label} = reached_{label};" for label in labels]
         return [
-            *(f"    uint16_t reached_{label}[{n} / GRSN_LANES + 1];" for label in labels),
-            *(f"    uint16_t *next_{label} = reached_{label};" for label in labels),
+            *(["#if GRSN_LATER", *reached, "#endif"] if reached else []),
             *constants.declaration,
             f"    for (grsn_index j = 0; j + GRSN_BLOCK({n}) <= {n}; j += GRSN_BLOCK({n})) {{",
             "        GRSN_UNROLL",
             f"        for (grsn_index i = j; i < j + GRSN_BLOCK({n}); i += GRSN_LANES) {{",
-            *(f"            {line}" for line in body),
+            *(line if line.startswith("#") else f"            {line}" for line in body),
             "            GRSN_NEXT;",
             "        }",
             "    }",
-            *(f"    {line}" for fire in rare for line in lanes.finish(fire)),
+            *(line for fire in rare for line in lanes.finish(fire)),
             f"#if {n} % GRSN_LANES",
             f"    for (grsn_index i = {n} - {n} % GRSN_LANES; i < {n}; i++) {{",
             *self.scalars.body(loop, fires),

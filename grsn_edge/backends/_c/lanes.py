@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from grsn_edge.backends._c.bounds import bounded
 from grsn_edge.backends._c.fires import Fire
 from grsn_edge.backends._c.folds import Folds, readers
 from grsn_edge.backends._c.memory import Memory
@@ -72,38 +73,52 @@ class Lanes:
     def finish(self, fire: Fire) -> list[str]:
         """Reset, spikes and note of the neurons that reached their threshold."""
         after, spikes = (self.memory.array(name) for name in (fire.after, fire.spike))
-        label = self.memory.identifier(fire.spike)
-        below = self._level(fire, self.constants.at)
-        note = f"end_{label} = grsn_note(end_{label}, i, fired);"
+        label, n = self.memory.identifier(fire.spike), self.loop.n
+        level = self._level(fire, self.constants.at)
+        store = f"    grsn_store_spikes({_at(spikes)}, fired);"
+        note = f"    end_{label} = grsn_note(end_{label}, i, fired);"
+        found = f"grsn_active({spikes}, {n} - {n} % GRSN_LANES, active_{label})"
         return [
-            *([f"grsn_silence({spikes}, {self.loop.n});"] if fire.kept else []),
-            f"for (const uint16_t *at = reached_{label}; at != next_{label}; at++) {{",
-            "    const grsn_index i = (grsn_index)*at;",
-            f"    grsn_h u = grsn_load_h({_at(after)});",
-            f"    const grsn_h fired = grsn_fire(&u, grsn_add_h({below}, grsn_set_h(1)));",
-            f"    grsn_store_h({_at(after)}, u);",
-            *([f"    grsn_store_spikes({_at(spikes)}, fired);"] if fire.kept else []),
+            "#if GRSN_LATER",
+            *([f"    grsn_silence({spikes}, {n});"] if fire.kept else []),
+            f"    for (const uint16_t *at = reached_{label}; at != next_{label}; at++) {{",
+            "        const grsn_index i = (grsn_index)*at;",
+            f"        grsn_h u = grsn_load_h({_at(after)});",
+            f"        const grsn_h fired = grsn_fire(&u, {level});",
+            f"        grsn_store_h({_at(after)}, u);",
+            *([f"    {store}"] if fire.kept else []),
             *([f"    {note}"] if fire.noted else []),
-            "}",
+            "    }",
+            *(["#else", f"    end_{label} = active_{label} + {found};"] if fire.noted else []),
+            "#endif",
         ]
 
     def _ask(self, fire: Fire) -> list[str]:
-        label, u = self.memory.identifier(fire.spike), self.h(fire.u)
-        below = self.h(fire.theta)
+        """Whether any neuron fires, or, on wide vectors, where some mostly do, all of it."""
+        label, u, below = self.memory.identifier(fire.spike), self.h(fire.u), self.h(fire.theta)
+        after, spikes = (self.memory.array(name) for name in (fire.after, fire.spike))
+        kept = f"h_{self.memory.identifier(fire.after)}"
         return [
-            f"grsn_store_h({_at(self.memory.array(fire.after))}, {u});",
+            "#if GRSN_LATER",
+            f"grsn_store_h({_at(after)}, {u});",
             f"if (GRSN_RARELY(grsn_reaches({u}, {below}))) {{",
             f"    *next_{label}++ = (uint16_t)i;",
             "}",
+            "#else",
+            f"grsn_h {kept} = {u};",
+            f"grsn_store_spikes({_at(spikes)}, grsn_fire(&{kept}, {_above(below)}));",
+            f"grsn_store_h({_at(after)}, {kept});",
+            "#endif",
         ]
 
     def _level(self, fire: Fire, read: Callable[[Node, str], str]) -> str:
         node = self.memory.program[fire.theta]
         uniform = self.memory.uniform(node)
         if uniform is not None:
-            return f"grsn_set_h({literal(uniform)})"
+            return f"grsn_set_h({literal(uniform + 1)})"
         array, dtype = self.memory.where(node.name)
-        return read(node, f"grsn_load_{'h' if dtype == 'int16' else 'h8'}({_at(array)})")
+        load = f"grsn_load_{'h' if dtype == 'int16' else 'h8'}({_at(array)})"
+        return _above(read(node, load))
 
     # ---- forms -------------------------------------------------------------------------------
 
@@ -232,14 +247,14 @@ class Lanes:
         if not self._narrow(arg):
             text = f"grsn_narrow_sat({self.w(arg.name)})"
             given = Interval(np.maximum(given.lo, _INT16[0]), np.minimum(given.hi, _INT16[1]))
-            return _bounded(text, given, lo, hi)
+            return bounded(text, given, lo, hi)
         if lo == 0 and given.high <= hi and arg.name in self.inside and arg.op == "mul":
             for factor, other in (self._args(arg), self._args(arg)[::-1]):
                 power = _power(self.memory.uniform(factor))
                 if power and self._narrow(other) and arg.name not in self.plan.stored:
-                    positive = _bounded(self.h(other.name), self._interval(other), 0, _INT16[1])
+                    positive = bounded(self.h(other.name), self._interval(other), 0, _INT16[1])
                     return f"grsn_shl_h_unsigned({positive}, {power})"
-        return _bounded(self.h(arg.name), given, lo, hi)
+        return bounded(self.h(arg.name), given, lo, hi)
 
     def _fire(self, node: Node) -> str:
         """The spike and the membrane after it, both at once."""
@@ -374,30 +389,14 @@ class Lanes:
         return f"grsn_lut_w({table}, grsn_add_w({self.w(arg.name)}, grsn_set_w(128)), 0)"
 
 
-def _bounded(text: str, given: Interval, lo: int, hi: int) -> str:
-    """``text`` in 16-bit lanes, clipped by as few instructions as its interval allows."""
-    low, high = given.low < lo, given.high > hi
-    if not low and not high:
-        return text
-    for bits in range(1, 17):
-        if _same(given, lo, hi, -(1 << (bits - 1)), (1 << (bits - 1)) - 1):
-            return f"grsn_sat_h({text}, {bits})"
-        if bits < 16 and _same(given, lo, hi, 0, (1 << bits) - 1):
-            return f"grsn_usat_h({text}, {bits})"
-    text = f"grsn_max_h({text}, {literal(lo)})" if low else text
-    return f"grsn_min_h({text}, {literal(hi)})" if high else text
-
-
-def _same(given: Interval, lo: int, hi: int, other_lo: int, other_hi: int) -> bool:
-    """Whether both pairs of bounds do the same to what is given."""
-    lower = lo == other_lo or (given.low >= lo and given.low >= other_lo)
-    upper = hi == other_hi or (given.high <= hi and given.high <= other_hi)
-    return lower and upper
-
-
 def _power(value: int | None) -> int:
     """The exponent of a power of two above 1; else 0."""
     return value.bit_length() - 1 if value and value > 1 and value & (value - 1) == 0 else 0
+
+
+def _above(below: str) -> str:
+    """A threshold that is kept as one less."""
+    return f"grsn_add_h({below}, grsn_set_h(1))"
 
 
 def _at(array: str) -> str:
