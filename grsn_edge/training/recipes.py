@@ -352,11 +352,14 @@ _WALKERS = {
     "entropy": 0.0,
     "log_std": -1.0,
     "float_steps": 150 * 4096,
-    "evaluate_episodes": 16,
+    "tune_steps": 10 * 4096,
+    "evaluate_every": 10,
+    "evaluate_episodes": 8,
     "observation": "int16",
 }
 """Positions of eight bits are too coarse to tell velocities 8 ms apart."""
 
+_HALF_CHEETAH = {**_WALKERS, "float_steps": 60 * 4096}
 _TMAZE = {
     "hidden": 32,
     "goal": 3.8,
@@ -388,11 +391,9 @@ _FOR_TASK: Mapping[str, Mapping[str, Any]] = {
     "pendulum-v": {**_PENDULUM, "hidden": 64, "lr": 5e-3, "float_steps": 160 * 16384},
     "lunarlander-p": _LUNARLANDER,
     "lunarlander-v": _LUNARLANDER,
-    **{
-        f"{robot}-{mask}": _WALKERS
-        for robot in ("hopper", "walker2d", "halfcheetah", "ant")
-        for mask in "pv"
-    },
+    **{f"{robot}-{mask}": _WALKERS for robot in ("hopper", "walker2d", "ant") for mask in "pv"},
+    "halfcheetah-p": _HALF_CHEETAH,
+    "halfcheetah-v": _HALF_CHEETAH,
     "tmaze": _TMAZE,
     "repeat-previous": _REPEAT_PREVIOUS,
 }
