@@ -18,7 +18,7 @@ from grsn_edge.tasks.describe import integer, spell
 from grsn_edge.teams.base import Actions, TeamStep, TeamTask, TeamWorld, TeamWorlds, View, make_task
 from grsn_edge.teams.battle_view import CHANNELS, Side, observe, whole_state
 
-__all__ = ["Battle", "battle_task", "nearest_enemy"]
+__all__ = ["Battle", "Battles", "battle_task", "nearest_enemy"]
 
 SIZE = 16  # cells, with the walls
 _OURS, _THEIRS = (2, 3, 4), (11, 12, 13)  # columns where the teams begin
@@ -57,12 +57,16 @@ class Battle(TeamWorld):
         """Position, hit points and presence of everyone."""
         return 2 * self.agents * 4
 
-    def teams(self, batch: int) -> TeamWorlds:
+    def teams(self, batch: int) -> Battles:
         """As many grid worlds."""
-        return _Battles(self, batch)
+        return Battles(self, batch)
 
 
-class _Battles(TeamWorlds):
+class Battles(TeamWorlds):
+    """A batch of battles; ``sides``: ours and theirs at this moment."""
+
+    sides: tuple[Side, Side]
+
     def __init__(self, battle: Battle, batch: int) -> None:
         self._battle = battle
         self._fields = [_Field(battle.agents) for _ in range(batch)]
@@ -79,11 +83,11 @@ class _Battles(TeamWorlds):
         pairs = zip(self._fields, action, answers, strict=True)
         reward = np.array([field.step(ours, theirs) for field, ours, theirs in pairs])
         view = self._view()
-        ours, theirs = (side.alive.sum(1) for side in self._sides)
+        ours, theirs = (side.alive.sum(1) for side in self.sides)
         return TeamStep(view, reward, (ours == 0) | (theirs == 0), ours > theirs)
 
     def _answers(self) -> Actions:
-        ours, theirs = self._sides
+        ours, theirs = self.sides
         if self._battle.opponent == "nearest":
             return nearest_enemy(theirs, ours)
         return self._rng.integers(0, len(MOVES) + len(ATTACKS), theirs.hp.shape)
@@ -95,7 +99,7 @@ class _Battles(TeamWorlds):
                 np.stack([field.hp[i] for field in self._fields]),
             )
 
-        self._sides = ours, theirs = side(0), side(1)
+        self.sides = ours, theirs = side(0), side(1)
         return View(observe(ours, theirs, SIZE), whole_state(ours, theirs, SIZE), ours.alive)
 
 

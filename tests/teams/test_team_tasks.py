@@ -136,10 +136,10 @@ def test_a_battle_is_won_by_who_is_left() -> None:
     worlds = task.open(8)
     worlds.begin(0)
     for _ in range(120):
-        step = worlds.step(nearest_enemy(*worlds._sides))
+        step = worlds.step(nearest_enemy(*worlds.sides))
     assert step.terminated.any()
     assert step.ahead[step.terminated].all()
-    after = worlds.step(nearest_enemy(*worlds._sides))
+    after = worlds.step(nearest_enemy(*worlds.sides))
     assert not after.reward[step.terminated].any()
 
 
