@@ -43,6 +43,8 @@ def chosen(found: Found) -> tuple[Sequence[Mapping[str, Any]], str]:
     aside = found.aside + sum(len(few) for v in older.values() for few in v.values())
     if aside:
         remarks.append(f"{aside} results of other recipes or sources are left out")
+    if len({result["price"].get("version") for result in results}) > 1:
+        remarks.append("prices are of different sources; without --report they are found again")
     if not results:
         raise UsageError("there is no result to draw; run the suite without --report first")
     return results, "; ".join(remarks)

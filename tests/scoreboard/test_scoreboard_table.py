@@ -195,6 +195,13 @@ def test_two_versions_never_stand_in_one_tasks_comparison() -> None:
     )
 
 
+def test_prices_of_two_versions_are_told() -> None:
+    rows = three("grsn", 490.0)
+    rows[0]["price"]["version"] = "old"
+    _, remark = chosen(Found(tuple(rows), (), (), 0))
+    assert remark.startswith("prices are of different sources")
+
+
 def test_no_result_is_no_table() -> None:
     with pytest.raises(UsageError, match="run the suite without --report first"):
         chosen(Found((), (), (), 3))
