@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
+from grsn_edge.errors import TrainingError
 from grsn_edge.teams.qmix import lambda_returns, make_mixer
 
 
@@ -29,6 +32,12 @@ def test_the_mixer_is_the_seeds_and_leaves_torchs_generator_alone() -> None:
     assert torch.equal(torch.rand(3), expected)
     assert torch.equal(one.hyper_b_1.weight, same.hyper_b_1.weight)
     assert not torch.equal(one.hyper_b_1.weight, other.hyper_b_1.weight)
+
+
+def test_without_torchrl_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchrl.modules.models.multiagent", None)
+    with pytest.raises(TrainingError, match=r"install grsn-edge\[teams\]"):
+        make_mixer(2, 3, 4, 0)
 
 
 def column(*values: float) -> torch.Tensor:
