@@ -64,7 +64,7 @@
 #elif defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && defined(__thumb2__) && \
     defined(__GNUC__)
 #include "../kernels/dsp/grsn_kernels_dsp.h"
-#elif defined(__AVR__) && defined(__GNUC__) && defined(__OPTIMIZE__)
+#elif defined(__AVR__) && defined(GRSN_READS_FLASH) && defined(__OPTIMIZE__)
 #include "../kernels/avr/grsn_kernels_avr.h"
 #elif defined(GRSN_FIXED_SIZES)
 /* Compilers vectorise C99 better than any kernel where they know the sizes. */

@@ -25,6 +25,7 @@ typedef int32_t grsn_index;
 #ifndef GRSN_FLASH
 #if defined(__FLASH)
 #define GRSN_FLASH __flash
+#define GRSN_READS_FLASH 1 /* assembly may, too */
 #else
 #define GRSN_FLASH
 #endif
