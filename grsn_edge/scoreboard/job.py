@@ -23,6 +23,7 @@ from grsn_edge.scoreboard.price import PRICED_EPISODES, price
 from grsn_edge.scoreboard.store import (
     MODEL,
     RUN,
+    claimed,
     job_folder,
     job_key,
     learning_version,
@@ -65,7 +66,8 @@ def run_job(
         The result; None where ``tell`` or Ctrl-C interrupted the training, which is saved.
 
     Raises:
-        UsageError: the job has another key here, since the sources are not those that gave it out.
+        UsageError: the job has another key here, since the sources are not those that gave it out;
+            or another process works at it.
         GrsnEdgeError: training, freezing, playing or pricing failed.
     """
     if key is not None and job_key(job) != key:
@@ -73,8 +75,13 @@ def run_job(
             "the sources of grsn_edge, or its packages, are not those that the suite was begun "
             "with; begin it again, from a copy that nobody changes, with the same on every machine"
         )
-    folder, chosen = job_folder(out, job), game(job.task)
-    result = read(folder)
+    folder = job_folder(out, job)
+    with claimed(folder):
+        return _result(job, folder, tell)
+
+
+def _result(job: Job, folder: Path, tell: Tell) -> Result | None:
+    chosen, result = game(job.task), read(folder)
     if result is None:
         result = _learned(job, chosen, folder, tell)
     if result is not None and result["price"].get("version") != pricing_version():

@@ -10,7 +10,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -28,6 +29,7 @@ __all__ = [
     "RESULT",
     "RUN",
     "Found",
+    "claimed",
     "is_finished",
     "job_folder",
     "job_key",
@@ -158,6 +160,27 @@ def read(folder: Path) -> dict[str, Any] | None:
     except (ValueError, TypeError) as error:
         raise UsageError(f"'{path}' is not a result ({error}); remove it") from None
     return dict(found)
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """A job's folder for one process alone, where the system has locks; a dead one holds none.
+
+    Raises:
+        UsageError: another process works at this job.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(f"another process works at the job in '{folder}'") from None
+        yield
 
 
 def is_finished(out: Path, job: Job) -> bool:

@@ -23,10 +23,11 @@ from grsn_edge.scoreboard.job import run_job
 from grsn_edge.scoreboard.local import run_here
 from grsn_edge.scoreboard.price import BOARD, price
 from grsn_edge.scoreboard.runner import Board, Event
-from grsn_edge.scoreboard.store import MODEL, job_folder, job_key, look
+from grsn_edge.scoreboard.store import MODEL, claimed, job_folder, job_key, look
 from grsn_edge.scoreboard.suites import SUITES, Job, is_team, split_network, suite
 from grsn_edge.teams.registry import team_task
 
+TEAM = "navigation-p"
 TINY = {
     "hidden": 6,
     "envs": 8,
@@ -100,6 +101,16 @@ def test_an_interrupted_job_goes_on_to_the_same_policy(tmp_path: Path, free: lis
     assert again["training"]["env_steps"] == whole["training"]["env_steps"]
 
 
+def test_two_processes_do_not_work_at_one_job(tmp_path: Path, free: list[str]) -> None:
+    pytest.importorskip("fcntl")
+    with (
+        claimed(job_folder(tmp_path, tiny())),
+        pytest.raises(UsageError, match="another process works at the job"),
+    ):
+        run_job(tiny(), tmp_path)
+    assert free == []
+
+
 def test_another_recipe_or_seed_is_another_job() -> None:
     keys = {job_key(job) for job in (tiny(), tiny(lr=1e-3), tiny(seed=1), tiny("gru"))}
     assert len(keys) == 4
@@ -135,15 +146,15 @@ def test_a_price_of_other_sources_is_found_again_without_training(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(team_task("spread-p").member.missing), reason="a package is missing")
+@pytest.mark.skipif(bool(team_task(TEAM).member.missing), reason="a package is missing")
 def test_a_team_is_a_job_too(tmp_path: Path, free: list[str]) -> None:
     small = {"hidden": 8, "updates": 2, "envs": 4, "batch": 4, "learn": 1, "evaluate_episodes": 4}
-    job = Job("spread-p", "grsn", 0, small, episodes=3)
+    job = Job(TEAM, "grsn", 0, small, episodes=3)
     result = run_job(job, tmp_path)
     assert result is not None
-    task = team_task("spread-p")
+    task = team_task(TEAM)
     assert len(result["play"]["int8"]) == len(result["play"]["float"]) == 3
-    assert result["play"]["steps"] == 3 * task.layout.agents * task.member.max_steps
+    assert result["play"]["steps"] <= 3 * task.layout.agents * task.member.max_steps
     assert 0.0 < result["play"]["rate"] < 1.0
 
 
