@@ -54,7 +54,7 @@ static inline int32_t grsn_active(const int8_t *spikes, int32_t n, uint16_t *act
                                     const int8_t *columns, const uint16_t *active, int32_t step)   \
     {                                                                                              \
         const int16_t *const end = from + rows;                                                    \
-        (void)columns, (void)active, (void)step;\
+        (void)columns, (void)active, (void)step;                                                   \
         int32_t w, x;                                                                              \
         COLUMNS                                                                                    \
         __asm__ volatile("1:\n\t"                                                                  \
@@ -109,7 +109,9 @@ static inline void grsn_sum_columns(int16_t *restrict acc, const int16_t *bias,
         grsn_sum_tail(acc + whole, bias + whole, columns + whole, active, count, rows);
     }
     const int16_t *from = bias;
-    if (whole == 0) return;
+    if (whole == 0) {
+        return;
+    }
     do {
         switch (count) {
         case 0: grsn_sum_0(acc, from, whole, columns, active, rows); break;
