@@ -15,7 +15,8 @@
  *
  * void grsn_sum_columns(acc, bias, columns, rows, active, count)
  *     acc[i] = bias[i] + the same sum, in int16_t; rows is a multiple of 4, and every four numbers
- *     of a column stand in the order of GRSN_QUAD(a, b, c, d), which tables are written with.
+ *     of a column stand in the order of GRSN_QUAD(a, b, c, d), which tables are written with.  All
+ *     three begin at a multiple of 4 bytes.
  *
  * void grsn_gate_rows_{i16,i32}(acc, matrix, rows, spikes, n)
  *     acc[i] += sum of matrix[i][j] where spikes[j] is 1: for few rows, on processors with vectors.
