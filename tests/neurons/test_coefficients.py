@@ -73,9 +73,7 @@ def test_coefficients_are_q15_or_pow2() -> None:
 @pytest.mark.parametrize("kind", [kind for kind in cell_kinds() if kind not in ("frames", "toy")])
 def test_every_weight_of_every_cell_has_so_many_bits_and_uses_them(kind: str, bits: int) -> None:
     limit = 2 ** (bits - 1) - 1
-    weights = [
-        node.attrs["weight"] for node in made(kind, weight_bits=bits) if node.op == "matvec"
-    ]
+    weights = [node.attrs["weight"] for node in made(kind, weight_bits=bits) if node.op == "matvec"]
     assert weights
     for weight in weights:
         assert np.abs(weight).max() <= limit
