@@ -25,19 +25,20 @@ SUMMARY = "several agents, one policy: list tasks, train by QMIX and freeze, pla
 EXAMPLE = """grsn-edge team list
   grsn-edge team train battle --seed 0 --out out/battle
   grsn-edge team train battle --out out/battle --resume
+  grsn-edge team freeze out/battle
   grsn-edge team eval out/battle/model.grsn --run out/battle --random"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     add = parser.add_argument
-    add("action", choices=("list", "train", "eval"), help="what to do")
-    add("what", nargs="?", help="train: a task; eval: a .grsn file")
+    add("action", choices=("list", "train", "freeze", "eval"), help="what to do")
+    add("what", nargs="?", help="train: a task; freeze: a run's folder; eval: a .grsn file")
     add("--network", default="grsn", help="train: grsn (default), gru, lstm, lif, mlp, …")
     add("--hidden", type=int, help="train: neurons per layer (default 64)")
     add("--updates", type=int, help="train: length of the first phase (default: the recipe's)")
     add("--seed", type=int, default=0, help="decides all (default 0)")
-    add("--out", type=Path, help="train: folder (default out/team-TASK-NETWORK-SEED)")
+    add("--out", type=Path, help="train: folder (default out/team-TASK-NETWORK-SEED); freeze: file")
     add("--resume", action="store_true", help="train: go on with the run in that folder")
     add("--overwrite", action="store_true", help="train: replace the run in that folder")
     add("--task", help="eval: default: the task that the policy was trained on")
@@ -48,12 +49,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Result:
-    """One of the three."""
+    """One of the four."""
     if args.action == "list":
         return _list()
     if args.what is None:
         raise UsageError(f"team {args.action} what? see: grsn-edge team --help")
-    return _train(args) if args.action == "train" else _eval(args)
+    return {"train": _train, "freeze": _freeze, "eval": _eval}[args.action](args)
 
 
 def _list() -> Result:
@@ -147,6 +148,21 @@ def command_line(args: argparse.Namespace) -> str:
     parts += [f"--updates {args.updates}"] if args.updates else []
     parts += [f"--out {args.out}"] if args.out else []
     return " ".join(parts)
+
+
+# ---- freeze --------------------------------------------------------------------------------------
+
+
+def _freeze(args: argparse.Namespace) -> Result:
+    """The best policy of a run, finished or not."""
+    from grsn_edge.policy import save
+    from grsn_edge.teams.pipeline import freeze_team_run
+
+    run, path = Path(args.what), args.out or Path(args.what) / "model.grsn"
+    policy = freeze_team_run(run, {"command": f"grsn-edge team freeze {shlex.quote(args.what)}"})
+    save(policy, path)
+    how = str(policy.provenance["quantisation"])
+    return Result({"model": str(path), "quantisation": how}, f"frozen policy ({how}): {path}")
 
 
 # ---- eval ----------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from grsn_edge.training.surroundings import (
     one_thread,
 )
 
-__all__ = ["float_team", "resume_team", "team_policy", "train_team"]
+__all__ = ["float_team", "freeze_team_run", "resume_team", "team_policy", "train_team"]
 
 _GOLDEN_SEED = 4_000_000
 
@@ -73,8 +73,27 @@ def resume_team(
         return _run(load_team_session(folder / CHECKPOINT), folder, watch, provenance or {})
 
 
+def freeze_team_run(folder: Path, provenance: Mapping[str, Any] | None = None) -> Policy:
+    """The best policy that a run holds: fine-tuned if it came so far, else as quantised now.
+
+    The run itself is not changed.
+
+    Raises:
+        CheckpointError: no checkpoint there, or a damaged one.
+        FreezeError, RangeProofError: what was learned has no integer form.
+    """
+    with one_thread():
+        session = load_team_session(folder / CHECKPOINT)
+        if session.phase != "float":
+            return team_policy(session, _actor(session), "fine-tuned", provenance or {})
+        if session.best is not None:
+            session.load_tensors(session.best.tensors)
+        session.begin_to_tune()
+        return team_policy(session, session.frozen, "post-training", provenance or {})
+
+
 def float_team(folder: Path, episodes: int) -> TeamAct:
-    """The float network that a finished run was frozen from, as a team in ``episodes`` worlds.
+    """The float network that a run is frozen from, as a team in ``episodes`` worlds.
 
     Raises:
         CheckpointError: no checkpoint there, or a damaged one.

@@ -20,7 +20,7 @@ from grsn_edge.errors import (
 from grsn_edge.policy import Policy, load, save
 from grsn_edge.runtime import StreamingPolicy
 from grsn_edge.teams import TeamPolicy, team_task
-from grsn_edge.teams.pipeline import resume_team, train_team
+from grsn_edge.teams.pipeline import freeze_team_run, resume_team, train_team
 from grsn_edge.teams.play import play_team
 from grsn_edge.teams.recipes import TeamRecipe, team_network_kinds, team_recipe
 from grsn_edge.training.pipeline import CHECKPOINT, Outcome
@@ -77,6 +77,8 @@ def test_an_interrupted_run_reaches_the_very_same_policy(
     """Stopped within ``float``, and again where ``tune`` has just begun."""
     train_team(small(updates=3), seed=3, folder=tmp_path, watch=stop_after(1))
     stopped = resume_team(tmp_path, watch=stop_after(2))
+    fine_tuned = freeze_team_run(tmp_path)
+    assert fine_tuned.provenance["quantisation"] == "fine-tuned"
     assert not stopped.finished
     resumed = resume_team(tmp_path, provenance={"command": "here"})
     whole = run[1]
@@ -153,6 +155,15 @@ def test_recipes_name_what_they_do_not_know() -> None:
     for change in ({"kind": "cnn"}, {"colour": 1}, {"replay": 1}, {"epsilon": 2.0}):
         with pytest.raises(UsageError):
             team_recipe("battle", **change)
+
+
+def test_a_run_that_has_only_begun_can_be_frozen(tmp_path: Path, capsys: Any) -> None:
+    train_team(small(updates=3), seed=3, folder=tmp_path, watch=stop_after(1))
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    assert main(["team", "freeze", str(tmp_path)]) == 0
+    assert "post-training" in capsys.readouterr().out
+    assert load(tmp_path / "model.grsn").golden is not None
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
 def test_the_verb_lists_and_plays(run: tuple[Path, Outcome], capsys: Any) -> None:
