@@ -40,18 +40,16 @@ from grsn_edge.training.runs import float_play
 
 EPISODES, FIRST_EPISODE = 100, 10_000
 
-SHIPPED = {
-    "cartpole-p": 0.05,
-    "cartpole-v": 0.05,
-    "pendulum-p": 0.1,
-    "pendulum-v": None,
-    "tmaze": 0.1,
-    "repeat-previous": None,
-    "lunarlander-p": None,
-    "hopper-p": None,
-    "halfcheetah-p": None,
+SHIPPED: dict[str, dict[str, float]] = {
+    "cartpole-p": {"spike_rate": 0.05},
+    "cartpole-v": {"spike_rate": 0.05},
+    "pendulum-p": {"spike_rate": 0.1},
+    "pendulum-v": {},
+    "tmaze": {"spike_rate": 0.1},
+    "repeat-previous": {},
+    "halfcheetah-p": {"updates": 16},
 }
-"""Tasks with the spike rate that their policies are trained for."""
+"""Tasks with what their policies' recipes change: the options of ``grsn-edge train``."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +59,14 @@ class Job:
     task: str
     network: str
     seed: int
-    spike_rate: float | None
+    changes: dict[str, float]
 
     @property
     def command(self) -> str:
         """The command that makes this policy."""
-        rate = f" --spike-rate {self.spike_rate}" if self.spike_rate else ""
-        return f"grsn-edge train {self.task} --network {self.network} --seed {self.seed}{rate}"
+        options = [f" --{key.replace('_', '-')} {value}" for key, value in self.changes.items()]
+        begun = f"grsn-edge train {self.task} --network {self.network} --seed {self.seed}"
+        return begun + "".join(options)
 
 
 @dataclass(frozen=True)
@@ -87,11 +86,10 @@ class Row:
 
 def run(job: Job) -> Row:
     """Train one policy and play it."""
-    changes = {"spike_rate": job.spike_rate} if job.spike_rate else {}
     with tempfile.TemporaryDirectory() as folder:
         began = cpu_seconds()
         outcome = train(
-            recipe(job.task, job.network, **changes),
+            recipe(job.task, job.network, **job.changes),
             seed=job.seed,
             folder=Path(folder),
             provenance={"command": job.command},
@@ -206,6 +204,12 @@ Worst case (every neuron fires) and at the measured {100 * first.rate:.1f} % spi
 """
 
 
+def changes(name: str, network: str) -> dict[str, float]:
+    """What a task's recipe changes for a network; only spikes have a rate."""
+    found = SHIPPED.get(name, {})
+    return found if network == "grsn" else {k: v for k, v in found.items() if k != "spike_rate"}
+
+
 def solved(known: Task) -> str:
     """From which return on gymnasium counts an environment as solved, where it says so."""
     from gymnasium.envs.registration import registry
@@ -227,7 +231,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print rows as JSON")
     args = parser.parse_args()
     jobs = [
-        Job(name, args.network, seed, SHIPPED.get(name) if args.network == "grsn" else None)
+        Job(name, args.network, seed, changes(name, args.network))
         for name in args.tasks
         for seed in range(args.seeds)
     ]
