@@ -345,7 +345,10 @@ _LUNARLANDER = {
     "goal": 200.0,
     "stop_at": 230.0,
     "reward_scale": 0.05,
-    "entropy": 0.005,
+    "entropy": 0.01,
+    "lr": 2e-3,
+    "epochs": 6,
+    "minibatches": 8,
 }
 _WALKERS = {
     **_SIMULATED,
