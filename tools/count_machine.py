@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """The virtual machine on a Cortex-M: exact instructions of a step, and bytes of its code.
 
-    python tools/count_machine.py --target m4 --optimise -Os -O2 --rates 5 10 20
+    python tools/count_machine.py --target m3 m4 --optimise smallest -O2 --rates 5 10 20
+    python tools/count_machine.py --target m0-zig m4-zig m55 rv32 --optimise=-O2 --policy \\
+        models/cartpole-p.grsn
 
 Runs the image of a GRSN policy with random weights (``tools/bench/spiking_policy.py``) under QEMU
 with the plugin of ``count_instructions.py``, compares every action and the final state with the
 NumPy reference (``==``), and prints instructions per step, bytes of code of the runtime (step,
 states, self-test, reader, proof and checksum, without the float codec), of the image and of RAM.
+``smallest`` is ``firmware/grsn_runtime.c`` with the options that take the fewest bytes (SMALLEST);
+other levels compile the same files one by one. A shipped policy runs on its golden codes.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +31,13 @@ from grsn_edge.backends._image import image
 from grsn_edge.backends._image.convert import convert
 from grsn_edge.backends._image.lower import lower
 from grsn_edge.backends._image.place import place
+from grsn_edge.policy import load
 from grsn_edge.program import Program
 
 FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"
 SOURCES = tuple(FIRMWARE / "src" / f"grsn_{n}.c" for n in ("vm", "image", "proof", "crc"))
+RUNTIME = FIRMWARE / "grsn_runtime.c"
+SMALLEST = ("-Os", "-fno-ivopts", "-fno-schedule-insns2")
 _TYPES = {"int8": ("int8_t", 1), "int16": ("int16_t", 2), "int32": ("int32_t", 4)}
 
 
@@ -48,25 +56,37 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--target", nargs="+", default=["m4"], choices=["m0", "m3", "m4", "m33"])
-    parser.add_argument("--optimise", nargs="+", default=["-Os", "-O2"])
+    targets = [name for name in TARGETS if name != "avr"]
+    parser.add_argument("--target", nargs="+", default=["m4"], choices=targets)
+    parser.add_argument("--optimise", nargs="+", default=["smallest", "-O2"])
+    parser.add_argument("--policy", type=Path, help="a .grsn file instead")
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--inputs", type=int, default=4)
     parser.add_argument("--rates", type=float, nargs="+", default=[5, 10, 20], help="per cent")
     args = parser.parse_args()
     print("| target | optimise | firing | mean | worst | runtime, B | image, B | RAM, B |")
     print("|---|---|---|---|---|---|---|---|")
-    for rate in args.rates:
-        policy = spiking_policy(rate / 100, hidden=args.hidden, inputs=args.inputs)
-        codes = policy.policy.encoder.encode(policy.observations)[:256]
+    for program, codes, rate in _workloads(args):
         for name in args.target:
             for level in args.optimise:
-                done = count(policy.policy.program, codes, TARGETS[name], level)
+                done = count(program, codes, TARGETS[name], level)
                 print(
-                    f"| {name} | {level.lstrip('-')} | {policy.rate:.1%} | {done.steps.mean():.0f} "
+                    f"| {name} | {level.lstrip('-')} | {rate} | {done.steps.mean():.0f} "
                     f"| {done.steps.max()} | {done.code} | {done.image} | {done.ram} |"
                 )
     return 0
+
+
+def _workloads(args: argparse.Namespace) -> Iterator[tuple[Program, np.ndarray, str]]:
+    """Programs, the codes that they run on, and how often their neurons fire."""
+    if args.policy:
+        policy = load(args.policy)
+        yield policy.program, policy.golden.code, "golden"
+        return
+    for percent in args.rates:
+        made = spiking_policy(percent / 100, hidden=args.hidden, inputs=args.inputs)
+        codes = made.policy.encoder.encode(made.observations)[:256]
+        yield made.policy.program, codes, f"{made.rate:.1%}"
 
 
 def count(program: Program, codes: np.ndarray, target: Target, level: str) -> Counted:
@@ -134,10 +154,13 @@ def _memory(program: Program) -> int:
 
 def _build(folder: Path, target: Target, level: str) -> tuple[Path, list[Path]]:
     include = [f"-I{FIRMWARE / 'include'}", f"-I{FIRMWARE / 'src'}", f"-I{folder}"]
-    flags = ["-std=c99", "-ffunction-sections", *include]
-    objects = [folder / f"{source.stem}.o" for source in SOURCES]
-    for source, made in zip(SOURCES, objects, strict=True):
-        line = [*target.compiler, level, *flags, "-c", str(source), "-o", str(made)]
+    freestanding = FIRMWARE / "ports" / "common" / "freestanding"
+    flags = ["-std=c99", "-ffunction-sections", *include, "-idirafter", str(freestanding)]
+    smallest = level == "smallest"
+    sources, levels = ((RUNTIME,), SMALLEST) if smallest else (SOURCES, (level,))
+    objects = [folder / f"{source.stem}.o" for source in sources]
+    for source, made in zip(sources, objects, strict=True):
+        line = [*target.compiler, *levels, *flags, "-c", str(source), "-o", str(made)]
         measure._call(line, folder)
     harness = measure.HERE / "harness.c"
     plain = [*target.compiler, "-O1", *include, "-c", str(harness), "-o", "harness.o"]

@@ -63,7 +63,7 @@ typedef struct grsn_model {
 /* Check an image and open it.  `size` is what is readable at `image`; the image may be shorter.
  * On an error the model is not to be used.  Takes time proportional to the weights plus the square
  * of the number of values; needs no memory beside the model, and about 450 bytes of stack on a
- * Cortex-M4 (grsn_step about 220). */
+ * Cortex-M4 (grsn_step about 200). */
 grsn_status_t grsn_open(grsn_model_t *model, const void *image, size_t size);
 
 /* The state before the first step of an episode. */
@@ -106,7 +106,7 @@ enum {
  * has none. */
 const void *grsn_section(const grsn_model_t *model, uint32_t kind, uint32_t *size);
 
-/* A status in words: constant, never NULL. */
+/* A status in words: constant, never NULL.  In a file of its own: a device may leave it out. */
 const char *grsn_strerror(grsn_status_t status);
 
 #ifdef __cplusplus
