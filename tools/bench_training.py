@@ -47,6 +47,7 @@ SHIPPED: dict[str, dict[str, float]] = {
     "pendulum-v": {},
     "tmaze": {"spike_rate": 0.1},
     "repeat-previous": {},
+    "hopper-p": {"updates": 50},
     "halfcheetah-p": {"updates": 16},
 }
 """Tasks with what their policies' recipes change: the options of ``grsn-edge train``."""
