@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The virtual machine on a Cortex-M: exact instructions of a step, and bytes of its code.
 
-    python tools/count_machine.py --target m3 m4 --optimise smallest -O2 --rates 5 10 20
-    python tools/count_machine.py --target m0-zig m4-zig m55 rv32 --optimise=-O2 --policy \\
+    python tools/count_machine.py --target m3 m4 --optimise smallest O2 --rates 5 10 20
+    python tools/count_machine.py --target m0-zig m4-zig m55 rv32 --optimise O2 --policy \\
         models/cartpole-p.grsn
 
 Runs the image of a GRSN policy with random weights (``tools/bench/spiking_policy.py``) under QEMU
@@ -38,6 +38,7 @@ FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"
 SOURCES = tuple(FIRMWARE / "src" / f"grsn_{n}.c" for n in ("vm", "image", "proof", "crc"))
 RUNTIME = FIRMWARE / "grsn_runtime.c"
 SMALLEST = ("-Os", "-fno-ivopts", "-fno-schedule-insns2")
+LEVELS = ("smallest", "Os", "O1", "O2", "O3")
 _TYPES = {"int8": ("int8_t", 1), "int16": ("int16_t", 2), "int32": ("int32_t", 4)}
 
 
@@ -58,7 +59,7 @@ def main() -> int:
     )
     targets = [name for name in TARGETS if name != "avr"]
     parser.add_argument("--target", nargs="+", default=["m4"], choices=targets)
-    parser.add_argument("--optimise", nargs="+", default=["smallest", "-O2"])
+    parser.add_argument("--optimise", nargs="+", default=["smallest", "O2"], choices=LEVELS)
     parser.add_argument("--policy", type=Path, help="a .grsn file instead")
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--inputs", type=int, default=4)
@@ -71,7 +72,7 @@ def main() -> int:
             for level in args.optimise:
                 done = count(program, codes, TARGETS[name], level)
                 print(
-                    f"| {name} | {level.lstrip('-')} | {rate} | {done.steps.mean():.0f} "
+                    f"| {name} | {level} | {rate} | {done.steps.mean():.0f} "
                     f"| {done.steps.max()} | {done.code} | {done.image} | {done.ram} |"
                 )
     return 0
@@ -157,7 +158,7 @@ def _build(folder: Path, target: Target, level: str) -> tuple[Path, list[Path]]:
     freestanding = FIRMWARE / "ports" / "common" / "freestanding"
     flags = ["-std=c99", "-ffunction-sections", *include, "-idirafter", str(freestanding)]
     smallest = level == "smallest"
-    sources, levels = ((RUNTIME,), SMALLEST) if smallest else (SOURCES, (level,))
+    sources, levels = ((RUNTIME,), SMALLEST) if smallest else (SOURCES, (f"-{level}",))
     objects = [folder / f"{source.stem}.o" for source in sources]
     for source, made in zip(sources, objects, strict=True):
         line = [*target.compiler, *levels, *flags, "-c", str(source), "-o", str(made)]
