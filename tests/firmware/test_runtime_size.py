@@ -1,4 +1,4 @@
-"""The whole runtime (reader, proof, step, states, self-test, checksum) in four kilobytes of Thumb-2."""
+"""The whole runtime, from reader and proof to step and self-test, in 4 kB of Thumb-2."""
 
 from __future__ import annotations
 
