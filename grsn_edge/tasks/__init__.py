@@ -9,7 +9,7 @@ from __future__ import annotations
 from grsn_edge.tasks.base import Step, Task, World, Worlds
 from grsn_edge.tasks.batched import BatchedEnv
 from grsn_edge.tasks.describe import folder_name
-from grsn_edge.tasks.logged import CLOSE, Logged, ReplayWorlds, lessons
+from grsn_edge.tasks.logged import Logged, ReplayWorlds, agrees, held_out, lessons
 from grsn_edge.tasks.physics import Dynamics
 from grsn_edge.tasks.registry import (
     asks_for,
@@ -23,7 +23,6 @@ from grsn_edge.tasks.registry import (
 from grsn_edge.tasks.simulator import Simulator
 
 __all__ = [
-    "CLOSE",
     "BatchedEnv",
     "Dynamics",
     "Logged",
@@ -33,9 +32,11 @@ __all__ = [
     "Task",
     "World",
     "Worlds",
+    "agrees",
     "asks_for",
     "described",
     "folder_name",
+    "held_out",
     "is_playable",
     "lessons",
     "register_environments",

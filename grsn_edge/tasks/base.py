@@ -24,6 +24,7 @@ __all__ = [
     "Task",
     "World",
     "Worlds",
+    "normalised",
 ]
 
 DoubleArray = npt.NDArray[np.float64]
@@ -190,6 +191,18 @@ class Task:
         unit = np.clip(np.asarray(action, np.float32), -1.0, 1.0)
         action = (low + high) / 2 + (high - low) / 2 * unit
         return np.asarray(action, np.float32)
+
+    def normalise_action(self, action: npt.NDArray[Any]) -> FloatArray:
+        """A continuous action in its unit, in [-1, 1] (clamped), float32 ``(..., m)``."""
+        low = np.asarray([channel.low for channel in self.actions], np.float32)
+        high = np.asarray([channel.high for channel in self.actions], np.float32)
+        return normalised(action, low, high).clip(-1.0, 1.0).astype(np.float32)
+
+
+def normalised(action: npt.NDArray[Any], low: FloatArray, high: FloatArray) -> FloatArray:
+    """Actions in units, their bounds at -1 and 1; float ``(..., m)``."""
+    unit: FloatArray = (2.0 * action - low - high) / (high - low)
+    return unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,21 @@ import numpy.typing as npt
 from grsn_edge.errors import TaskError
 from grsn_edge.policy import Channel
 from grsn_edge.policy.encoder import FloatArray
-from grsn_edge.tasks.base import BoolArray, DoubleArray, Task, World, Worlds
+from grsn_edge.tasks.base import BoolArray, DoubleArray, Task, World, Worlds, normalised
 from grsn_edge.tasks.describe import ANY_TASK, integer
 from grsn_edge.tasks.log_file import Log, read_log
 
-__all__ = ["CLOSE", "LOG_PREFIX", "TASKS", "Logged", "ReplayWorlds", "lessons", "log_task"]
+__all__ = [
+    "CLOSE",
+    "LOG_PREFIX",
+    "TASKS",
+    "Logged",
+    "ReplayWorlds",
+    "agrees",
+    "held_out",
+    "lessons",
+    "log_task",
+]
 
 LOG_PREFIX = "log:"
 TASKS: tuple[Task, ...] = ()
@@ -117,11 +127,11 @@ class ReplayWorlds(Worlds):
         return reward, ended, np.zeros(len(ended), bool)
 
     def _agrees(self, action: npt.NDArray[Any]) -> BoolArray:
-        label, logged = self.label(), self.logged
-        if label.ndim == 1:
-            return np.asarray(np.asarray(action) == label)
-        given = (2.0 * np.asarray(action) - logged.low - logged.high) / (logged.high - logged.low)
-        return np.asarray((np.abs(given - label) <= 2.0 * CLOSE).all(axis=-1))
+        label, given = self.label(), np.asarray(action)
+        discrete = label.ndim == 1
+        if not discrete:
+            given = normalised(given, self.logged.low, self.logged.high)
+        return np.asarray(agrees(given, label, discrete))
 
     def label(self) -> npt.NDArray[Any]:
         """What was done at the present rows: int64 ``(batch,)``, or float32 ``(batch, m)``."""
@@ -197,6 +207,32 @@ def lessons(task: Task, path: str | None) -> Task | None:
         noise=0.0,
         max_steps=logged.longest,
     )
+
+
+def held_out(task: Task, lessons: Task) -> Task:
+    """The recorded episodes that were not learned from: ``task`` itself, where it replays them.
+
+    Args:
+        task: what is learned.
+        lessons: its :func:`lessons`.
+    """
+    assert isinstance(lessons.dynamics, Logged)
+    part = "all" if lessons.dynamics.part == "all" else "test"
+    if isinstance(task.dynamics, Logged) and task.dynamics.part == part:
+        return task
+    return replace(lessons, dynamics=replace(lessons.dynamics, part=part))
+
+
+def agrees(action: Any, label: Any, discrete: bool) -> Any:
+    """Whether actions are what was taught, ``(...)``, of arrays or tensors.
+
+    Choices agree where they are equal, continuous actions within 5 % of their ranges.
+
+    Args:
+        action, label: indices ``(...)``, or numbers ``(..., m)`` in [-1, 1].
+        discrete: which of them.
+    """
+    return action == label if discrete else (abs(action - label) <= 2.0 * CLOSE).all(-1)
 
 
 def _matching(path: str, task: Task, names: list[str]) -> Log:
@@ -294,8 +330,7 @@ def _index(log: Log, choices: int) -> npt.NDArray[np.int64]:
 
 
 def _unit(log: Log, low: FloatArray, high: FloatArray) -> FloatArray:
-    unit: FloatArray = np.clip((2.0 * log.action - low - high) / (high - low), -1.0, 1.0)
-    return unit.astype(np.float32)
+    return normalised(log.action, low, high).clip(-1.0, 1.0).astype(np.float32)
 
 
 def _pieces(log: Log, steps: int) -> tuple[npt.NDArray[np.int64], BoolArray]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from grsn_edge.policy.encoder import FloatArray
-from grsn_edge.tasks import CLOSE, Logged, Task
-from grsn_edge.training.evaluate import Act, Play, play
+from grsn_edge.tasks import Task, agrees
+from grsn_edge.training.evaluate import Act
 from grsn_edge.training.teacher import Teacher
 
-__all__ = ["Beside", "agreement_with_log"]
+__all__ = ["Beside"]
 
 
 class Beside:
@@ -44,35 +42,13 @@ class Beside:
         self._keep = np.ones_like(keep)
         label = self._teacher.label(observation, keep)
         action = self._act(observation)
-        self._agreed += int((self._same(action, label) & self._running).sum())
+        discrete = self._task.is_discrete
+        given = action if discrete else self._task.normalise_action(action)
+        self._agreed += int((agrees(given, label, discrete) & self._running).sum())
         self._steps += int(self._running.sum())
         return action
-
-    def _same(self, action: npt.NDArray[Any], label: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        if self._task.is_discrete:
-            return np.asarray(action == label)
-        width = np.asarray([c.high - c.low for c in self._task.actions], np.float32)
-        return np.asarray((np.abs(action - self._task.in_units(label)) <= CLOSE * width).all(-1))
 
     @property
     def agreement(self) -> float:
         """Share of the steps until now."""
         return self._agreed / max(self._steps, 1)
-
-
-def agreement_with_log(
-    lessons: Task, act: Callable[[Task], Act], episodes: int, seed: int
-) -> float:
-    """The share of steps of the held-out episodes in which the student does what was done.
-
-    Args:
-        lessons: the task that replays what it learns from.
-        act: makes the student's :data:`Act`, from a reset, for this task.
-        episodes: how many are replayed.
-        seed: of their choice.
-    """
-    assert isinstance(lessons.dynamics, Logged)
-    part = "all" if lessons.dynamics.part == "all" else "test"
-    held_out = replace(lessons, dynamics=replace(lessons.dynamics, part=part))
-    played: Play = play(act(held_out), held_out, episodes, seed)
-    return played.mean / 100.0

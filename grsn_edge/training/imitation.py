@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from grsn_edge.tasks import CLOSE, Task
+from grsn_edge.tasks import Task, agrees
 from grsn_edge.training.actor import greedy, mean_action
 
 __all__ = ["imitation", "student_share"]
@@ -25,20 +25,17 @@ def student_share(done: float) -> float:
 def imitation(task: Task, values: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
     """The loss, and the share of steps in which student and teacher agree; both 0-d.
 
-    Cross-entropy on discrete actions, Huber on continuous ones.  Continuous actions agree where
-    each is within 5 % of its range.
+    Cross-entropy on discrete actions, Huber on continuous ones; agreement as :func:`agrees` says.
 
     Args:
         task: whose decoder is used.
         values: the student's read-out, ``(T, batch, actions)``.
         label: the teacher's actions, int64 ``(T, batch)`` or ``(T, batch, m)`` in [-1, 1].
     """
-    chosen = greedy(task, values.detach())
+    agreed = agrees(greedy(task, values.detach()), label, task.is_discrete).float().mean()
     if task.is_discrete:
-        loss = functional.cross_entropy(values.flatten(0, 1), label.flatten())
-        return loss, (chosen == label).float().mean()
-    loss = functional.huber_loss(_reachable(task, values, label), label, delta=0.5)
-    return loss, ((chosen - label).abs() <= 2.0 * CLOSE).all(-1).float().mean()
+        return functional.cross_entropy(values.flatten(0, 1), label.flatten()), agreed
+    return functional.huber_loss(_reachable(task, values, label), label, delta=0.5), agreed
 
 
 def _reachable(task: Task, values: Tensor, label: Tensor) -> Tensor:

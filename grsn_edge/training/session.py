@@ -12,9 +12,9 @@ from torch import Tensor
 from grsn_edge.errors import UsageError
 from grsn_edge.neurons import Plan
 from grsn_edge.policy.encoder import FloatArray
-from grsn_edge.tasks import BatchedEnv, lessons, task
+from grsn_edge.tasks import BatchedEnv, held_out, lessons, task
 from grsn_edge.training.actor import Actor, ActorLike
-from grsn_edge.training.agreement import Beside, agreement_with_log
+from grsn_edge.training.agreement import Beside
 from grsn_edge.training.algorithms import algorithm
 from grsn_edge.training.budget import Pricing
 from grsn_edge.training.evaluate import ActorAct, play
@@ -25,7 +25,7 @@ from grsn_edge.training.progress import Evaluation
 from grsn_edge.training.quantised import QuantisedActor
 from grsn_edge.training.recipes import Recipe
 from grsn_edge.training.shrink import Deployment, shrunk
-from grsn_edge.training.teacher import LogTeacher, TeacherLike, load_teacher
+from grsn_edge.training.teacher import LogTeacher, Teacher, TeacherLike, load_teacher
 
 __all__ = ["DONE", "PHASES", "Best", "Session", "Update"]
 
@@ -84,6 +84,7 @@ class Session:
         self.head = Head(self.task, recipe.log_std)
         actor = Actor(recipe.network, self.rng)
         self.lessons = lessons(self.task, recipe.log)
+        self.held_out = None if self.lessons is None else held_out(self.task, self.lessons)
         played = self.lessons or self.task
         self.critic = self.algorithm.critic(played, self.head, recipe, self.rng)
         env = BatchedEnv(played, recipe.envs)
@@ -155,21 +156,19 @@ class Session:
         """Greedy play of the actor as it is now."""
         episodes = self.recipe.evaluate_episodes
         act = ActorAct(self.actor, self.task, self.sense, episodes)
-        if self.recipe.teacher is None:
-            returns, agreement = play(act, self.task, episodes, seed).returns, None
-        else:
-            teacher = load_teacher(self.recipe.teacher, self.task, episodes)
-            beside = Beside(act, teacher, self.task)
+        agreement = None
+        if isinstance(self.teacher, Teacher):
+            beside = Beside(act, Teacher(self.teacher.policy, self.task, episodes), self.task)
             returns = play(beside, self.task, episodes, seed, beside.watch).returns
             agreement = beside.agreement
-        if self.lessons is not None:
-            agreement = agreement_with_log(
-                self.lessons,
-                lambda held_out: ActorAct(self.actor, held_out, self.sense, episodes),
-                episodes,
-                seed,
-            )
+        else:
+            returns = play(act, self.task, episodes, seed).returns
         mean, std = float(returns.mean()), float(returns.std())
+        if self.held_out is self.task:
+            agreement = mean / 100.0
+        elif self.held_out is not None:
+            again = ActorAct(self.actor, self.held_out, self.sense, episodes)
+            agreement = play(again, self.held_out, episodes, seed).mean / 100.0
         return Evaluation(self.phase, self.env_steps, mean, std, act.rate, agreement)
 
     def _lr(self) -> float:

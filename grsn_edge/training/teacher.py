@@ -105,13 +105,7 @@ class Teacher:
             self._runner.reset_rows(begun.tolist())
         outputs = self._runner.step({OBSERVATION: self.policy.encoder.encode(observation)})
         action = np.asarray(self.policy.decoder.decode(outputs[ACTION]))
-        return action if self.task.is_discrete else self._normalised(action)
-
-    def _normalised(self, action: npt.NDArray[Any]) -> FloatArray:
-        low = np.asarray([channel.low for channel in self.task.actions], np.float32)
-        high = np.asarray([channel.high for channel in self.task.actions], np.float32)
-        unit: FloatArray = np.clip((2.0 * action - low - high) / (high - low), -1.0, 1.0)
-        return unit.astype(np.float32)
+        return action if self.task.is_discrete else self.task.normalise_action(action)
 
     def snapshot(self) -> dict[str, npt.NDArray[np.int64]]:
         """A copy of its states."""
