@@ -13,9 +13,9 @@ from grsn_edge.cli.result import Result, columns
 from grsn_edge.errors import UsageError
 
 if TYPE_CHECKING:
+    from grsn_edge.training.phases import Tensors
     from grsn_edge.training.pipeline import Outcome
     from grsn_edge.training.recipes import Recipe
-    from grsn_edge.training.session import Tensors
 
 SUMMARY = "train a policy on a task, freeze it to integers and fine-tune it"
 EXAMPLE = "grsn-edge train cartpole-p --spike-rate 0.05 --seed 0 --out out/cartpole-p"

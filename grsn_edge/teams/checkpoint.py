@@ -9,7 +9,7 @@ from typing import Any
 
 from grsn_edge.errors import CheckpointError, GrsnEdgeError
 from grsn_edge.teams.recipes import TeamRecipe
-from grsn_edge.teams.session import TeamBest, TeamEvaluation, TeamSession
+from grsn_edge.teams.session import TeamEvaluation, TeamSession
 from grsn_edge.training.archive import (
     Arrays,
     numbers,
@@ -19,6 +19,7 @@ from grsn_edge.training.archive import (
     under,
     write_archive,
 )
+from grsn_edge.training.phases import Best
 
 __all__ = ["load_team_session", "save_team_session"]
 
@@ -98,7 +99,7 @@ def _restore(session: TeamSession, arrays: Arrays, meta: Mapping[str, Any]) -> N
     session.evaluations = [TeamEvaluation(**e) for e in meta["evaluations"]]
     session.results = {name: TeamEvaluation(**e) for name, e in meta["results"].items()}
     if meta["best"] is not None:
-        session.best = TeamBest(TeamEvaluation(**meta["best"]), tensors(arrays, "best"))
+        session.best = Best(TeamEvaluation(**meta["best"]), tensors(arrays, "best"))
     session.load_tensors(tensors(arrays, "now"))
     session.load_target_tensors(tensors(arrays, "target"))
     session.replay.restore(under(arrays, "replay"), int(meta["added"]))

@@ -15,13 +15,13 @@ from grsn_edge.teams.checkpoint import load_team_session, save_team_session
 from grsn_edge.teams.play import TeamAct, acting, play_team
 from grsn_edge.teams.policy import TEAM
 from grsn_edge.teams.recipes import TeamRecipe
-from grsn_edge.teams.session import PHASES, TeamSession, Tensors
+from grsn_edge.teams.session import PHASES, TeamSession
 from grsn_edge.training.actor import Actor
 from grsn_edge.training.evaluate import ActorAct
 from grsn_edge.training.freeze import freeze
+from grsn_edge.training.phases import DONE, Tensors
 from grsn_edge.training.pipeline import Outcome, Policies
 from grsn_edge.training.progress import Watcher
-from grsn_edge.training.session import DONE
 from grsn_edge.training.surroundings import (
     CHECKPOINT,
     advance_to_end,
@@ -85,7 +85,7 @@ def freeze_team_run(folder: Path, provenance: Mapping[str, Any] | None = None) -
     with one_thread():
         session = load_team_session(folder / CHECKPOINT)
         if session.phase != "float":
-            return team_policy(session, _actor(session), "fine-tuned", provenance or {})
+            return team_policy(session, session.best_actor(), "fine-tuned", provenance or {})
         if session.best is not None:
             session.load_tensors(session.best.tensors)
         session.begin_to_tune()
@@ -100,7 +100,7 @@ def float_team(folder: Path, episodes: int) -> TeamAct:
     """
     session = load_team_session(folder / CHECKPOINT)
     actor = Actor(session.recipe.network, np.random.default_rng(0))
-    tensors = session.frozen or _actor(session)
+    tensors = session.frozen or session.best_actor()
     actor.load_state_dict(dict(tensors))
     session.frozen = {}  # a float network sees unquantised observations
     layout = session.task.layout
@@ -132,17 +132,11 @@ def _run(
     if session.phase == DONE:
         policies = Policies(
             team_policy(session, session.frozen, "post-training", provenance),
-            team_policy(session, _actor(session), "fine-tuned", provenance),
+            team_policy(session, session.best_actor(), "fine-tuned", provenance),
         )
     path = None if folder is None else folder / CHECKPOINT
     evaluations = tuple(session.evaluations)
     return Outcome(policies, dict(session.results), evaluations, session.env_steps, path)
-
-
-def _actor(session: TeamSession) -> Tensors:
-    """The actor's best parameters in the session's present phase, or its present ones."""
-    best = session.tensors() if session.best is None else session.best.tensors
-    return {k[len("actor.") :]: v for k, v in best.items() if k.startswith("actor.")}
 
 
 def _trajectory(session: TeamSession) -> FloatArray:

@@ -6,17 +6,16 @@ a checkpoint needs none of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from grsn_edge.neurons import Plan, Record
-from grsn_edge.policy.encoder import FloatArray
+from grsn_edge.policy import Network
+from grsn_edge.tasks import Task
 from grsn_edge.teams.base import View
 from grsn_edge.teams.episodes import Episodes, Replay, empty_episodes
 from grsn_edge.teams.play import TeamPlay, acting, play_team
@@ -27,19 +26,24 @@ from grsn_edge.training.actor import Actor
 from grsn_edge.training.calibrate import Recorder
 from grsn_edge.training.evaluate import ActorAct
 from grsn_edge.training.freeze import observation_signal, plan_network, task_encoder
+from grsn_edge.training.phases import (
+    CALIBRATION_SEED,
+    DONE,
+    FRESH_SEED,
+    SELECTION_SEED,
+    Best,
+    Phased,
+    Tensors,
+    Update,
+)
 from grsn_edge.training.progress import Evaluation
 from grsn_edge.training.quantised import QuantisedActor
-from grsn_edge.training.session import DONE, Update
 
-__all__ = ["PHASES", "TeamBest", "TeamEvaluation", "TeamSession"]
+__all__ = ["PHASES", "TeamEvaluation", "TeamSession"]
 
 PHASES = ("float", "tune")
 
-_SLOWEST = 0.1  # of the step size, at the end of a phase
-_SELECTION_SEED, _FRESH_SEED, _CALIBRATION_SEED = 1_000_000, 2_000_000, 3_000_000
 _CALIBRATION_EPISODES, _SAMPLES = 64, 4096
-
-Tensors = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +53,7 @@ class TeamEvaluation(Evaluation):
     wins: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TeamBest:
-    """The best parameters of a phase, and what they reached."""
-
-    evaluation: TeamEvaluation
-    tensors: Tensors
-
-
-class TeamSession:
+class TeamSession(Phased[TeamEvaluation]):
     """One run of a recipe: ``float``, then ``tune``, then ``done``.
 
     ``float`` learns the task.  ``tune`` freezes the scales and goes on through the very integers
@@ -78,7 +74,7 @@ class TeamSession:
         self.worlds = self.task.open(recipe.envs)
         self.replay = Replay(self.task, recipe.replay)
         self.phase, self.update, self.env_steps = PHASES[0], 0, 0
-        self.best: TeamBest | None = None
+        self.best: Best[TeamEvaluation] | None = None
         self.evaluations: list[TeamEvaluation] = []
         self.results: dict[str, TeamEvaluation] = {}
         self.plans: list[Plan] = []
@@ -121,16 +117,6 @@ class TeamSession:
             return self.recipe.epsilon
         gone = self.update / (self.recipe.explore * self.recipe.updates)
         return max(self.recipe.epsilon, 1.0 - (1.0 - self.recipe.epsilon) * gone)
-
-    def sense(self, inputs: FloatArray) -> Tensor:
-        """The policy's observations as the present actor takes them.
-
-        A quantised one sees them through the encoder that will be deployed.
-        """
-        if self.frozen:
-            codes = self.encoder.encode(inputs)
-            return torch.from_numpy(codes * self.signal.scale)
-        return torch.from_numpy(self.task.member.normalise(inputs))
 
     def play(self, episodes: int, seed: int) -> tuple[TeamPlay, float]:
         """Greedy play of the actor as it is now, and its spikes per neuron and step."""
@@ -176,21 +162,7 @@ class TeamSession:
 
     def _lr(self) -> float:
         first = {"float": self.recipe.lr, "tune": self.recipe.tune_lr}.get(self.phase, 0.0)
-        left = 1.0 - self.update / max(self.updates(self.phase), 1)
-        return first * (_SLOWEST + (1.0 - _SLOWEST) * left)
-
-    def _evaluate_if_due(self) -> TeamEvaluation | None:
-        last = self.update >= self.updates(self.phase)
-        if self.update % self.recipe.evaluate_every and not last:
-            return None
-        evaluation = self.evaluate(_SELECTION_SEED + self.seed)
-        self._consider(evaluation)
-        return evaluation
-
-    def _consider(self, evaluation: TeamEvaluation) -> None:
-        self.evaluations.append(evaluation)
-        if self.best is None or _score(evaluation) > _score(self.best.evaluation):
-            self.best = TeamBest(evaluation, self.tensors())
+        return self._falling(first)
 
     # ---- phases --------------------------------------------------------------------------------
 
@@ -198,7 +170,7 @@ class TeamSession:
         """Keep the best of this phase, measure it on fresh episodes, and begin the next."""
         assert self.best is not None
         self.load_tensors(self.best.tensors)
-        self.results[self.phase] = self.evaluate(_FRESH_SEED + self.seed)
+        self.results[self.phase] = self.evaluate(FRESH_SEED + self.seed)
         if self.phase == "tune":
             self.phase = DONE
             return
@@ -215,14 +187,14 @@ class TeamSession:
         self.frozen = {k: v.detach().clone() for k, v in self.actor.named_parameters()}
         self.phase, self.update = "tune", 0
         self.act_as(self.quantised(self.frozen), self.quantised(self.frozen))
-        fresh = self.evaluate(_FRESH_SEED + self.seed)
+        fresh = self.evaluate(FRESH_SEED + self.seed)
         self.results["freeze"] = replace(fresh, phase="freeze")
         self.best = None
-        self._consider(self.evaluate(_SELECTION_SEED + self.seed))
+        self._consider(self.evaluate(SELECTION_SEED + self.seed))
 
     def _records(self, actor: Actor) -> list[Record]:
         """What the cells of all living agents see and do in greedy episodes."""
-        layout, seed = self.task.layout, _CALIBRATION_SEED + self.seed
+        layout, seed = self.task.layout, CALIBRATION_SEED + self.seed
         recorder = Recorder(actor, self.task.member, _CALIBRATION_EPISODES * layout.agents)
 
         def watch(view: View, running: npt.NDArray[np.bool_]) -> None:
@@ -230,12 +202,6 @@ class TeamSession:
 
         play_team(acting(recorder, layout), self.task, _CALIBRATION_EPISODES, seed, watch)
         return recorder.records(np.random.default_rng(seed), _SAMPLES)
-
-    def quantised(self, tensors: Tensors) -> QuantisedActor:
-        """The quantised actor of these parameters (as ``named_parameters`` names them)."""
-        prefix = [f"cells.{i}." for i in range(len(self.recipe.network.cells))]
-        params = [{k[len(p) :]: v for k, v in tensors.items() if k.startswith(p)} for p in prefix]
-        return QuantisedActor(self.recipe.network, params, self.plans, self.signal)
 
     def act_as(self, actor: Any, target: Any) -> None:
         """Go on with this actor, a target of the same form, and a fresh optimiser."""
@@ -245,16 +211,6 @@ class TeamSession:
         )
 
     # ---- parameters ----------------------------------------------------------------------------
-
-    def tensors(self) -> Tensors:
-        """Copies of all trained parameters, by name."""
-        return {name: value.detach().clone() for name, value in self._named().items()}
-
-    def load_tensors(self, tensors: Tensors) -> None:
-        """Set all trained parameters."""
-        with torch.no_grad():
-            for name, value in self._named().items():
-                value.copy_(tensors[name])
 
     def target_tensors(self) -> Tensors:
         """Copies of the target networks' parameters."""
@@ -271,14 +227,26 @@ class TeamSession:
             own = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
             module.load_state_dict(own)
 
-    def _named(self) -> dict[str, Tensor]:
-        return {
-            f"{prefix}.{name}": value
-            for prefix, module in (("actor", self.actor), ("mixer", self.mixer))
-            for name, value in module.named_parameters()
-        }
+    # ---- what all runs share -------------------------------------------------------------------
 
+    @property
+    def network(self) -> Network:
+        """The cells of the policy."""
+        return self.recipe.network
 
-def _score(evaluation: TeamEvaluation) -> tuple[float, float]:
-    """Wins count first, where there are any."""
-    return evaluation.wins or 0.0, evaluation.mean
+    @property
+    def sensed(self) -> Task:
+        """What one agent takes."""
+        return self.task.member
+
+    @property
+    def evaluate_every(self) -> int:
+        """As the recipe has it."""
+        return self.recipe.evaluate_every
+
+    def _score(self, evaluation: TeamEvaluation) -> tuple[float, float]:
+        """Wins count first, where there are any."""
+        return evaluation.wins or 0.0, evaluation.mean
+
+    def _modules(self) -> dict[str, Any]:
+        return {"actor": self.actor, "mixer": self.mixer}

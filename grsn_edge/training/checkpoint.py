@@ -18,9 +18,10 @@ from grsn_edge.training.archive import (
     write_archive,
 )
 from grsn_edge.training.budget import Pricing
+from grsn_edge.training.phases import Best
 from grsn_edge.training.progress import Evaluation
 from grsn_edge.training.recipes import Recipe
-from grsn_edge.training.session import Best, Session
+from grsn_edge.training.session import Session
 from grsn_edge.training.teacher import TeacherLike
 
 __all__ = ["VERSION", "load_session", "save_session"]

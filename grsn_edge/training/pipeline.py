@@ -17,9 +17,10 @@ from grsn_edge.training.budget import Budget, Cost, Pricing, parse_budget
 from grsn_edge.training.checkpoint import load_session, save_session
 from grsn_edge.training.evaluate import ActorAct, play
 from grsn_edge.training.freeze import freeze
+from grsn_edge.training.phases import DONE, Tensors
 from grsn_edge.training.progress import Evaluation, Watcher
 from grsn_edge.training.recipes import Recipe
-from grsn_edge.training.session import DONE, PHASES, Session, Tensors
+from grsn_edge.training.session import PHASES, Session
 from grsn_edge.training.surroundings import (
     CHECKPOINT,
     advance_to_end,
@@ -28,7 +29,7 @@ from grsn_edge.training.surroundings import (
     one_thread,
 )
 
-__all__ = ["CHECKPOINT", "Outcome", "Policies", "best_actor", "policy_of", "resume", "train"]
+__all__ = ["CHECKPOINT", "Outcome", "Policies", "policy_of", "resume", "train"]
 
 _GOLDEN_SEED = 4_000_000
 
@@ -172,17 +173,11 @@ def _counted(session: Session, outcome: Outcome, policies: Policies) -> Outcome:
 
 
 def _policies(session: Session, provenance: Mapping[str, Any]) -> Policies:
-    tuned = best_actor(session)
+    tuned = session.best_actor()
     return Policies(
         policy_of(session, session.frozen, "post-training", provenance),
         policy_of(session, tuned, "fine-tuned", provenance),
     )
-
-
-def best_actor(session: Session) -> Tensors:
-    """The actor's best parameters in the session's present phase, or its present ones."""
-    best = session.tensors() if session.best is None else session.best.tensors
-    return {k[len("actor.") :]: v for k, v in best.items() if k.startswith("actor.")}
 
 
 def policy_of(

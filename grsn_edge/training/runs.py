@@ -16,9 +16,10 @@ from grsn_edge.policy import Policy
 from grsn_edge.training.actor import Actor
 from grsn_edge.training.checkpoint import load_session
 from grsn_edge.training.evaluate import ActorAct, Play, play
-from grsn_edge.training.pipeline import CHECKPOINT, best_actor, policy_of
+from grsn_edge.training.phases import Tensors
+from grsn_edge.training.pipeline import CHECKPOINT, policy_of
 from grsn_edge.training.recipes import Recipe, quantised_network
-from grsn_edge.training.session import Session, Tensors
+from grsn_edge.training.session import Session
 
 __all__ = ["derived", "float_play", "freeze_run"]
 
@@ -41,7 +42,7 @@ def freeze_run(folder: Path, provenance: Mapping[str, Any] | None = None) -> Pol
             _load_actor(session)
             session.begin_to_tune()
             return policy_of(session, session.frozen, "post-training", provenance or {})
-        return policy_of(session, best_actor(session), "fine-tuned", provenance or {})
+        return policy_of(session, session.best_actor(), "fine-tuned", provenance or {})
 
 
 def derived(folder: Path, **changes: Any) -> tuple[Recipe, Tensors]:
@@ -92,7 +93,7 @@ def float_play(folder: Path, episodes: int, seed: int) -> Play:
 
 
 def _load_actor(session: Session) -> None:
-    tensors = best_actor(session)
+    tensors = session.best_actor()
     with torch.no_grad():
         for name, value in session.actor.named_parameters():
             value.copy_(tensors[name])

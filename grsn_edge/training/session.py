@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-import torch
-from torch import Tensor
+from torch import nn
 
 from grsn_edge.errors import UsageError
 from grsn_edge.neurons import Plan
-from grsn_edge.policy.encoder import FloatArray
-from grsn_edge.tasks import BatchedEnv, held_out, lessons, task
+from grsn_edge.policy import Network
+from grsn_edge.tasks import BatchedEnv, Task, held_out, lessons, task
 from grsn_edge.training.actor import Actor, ActorLike
 from grsn_edge.training.agreement import Beside
 from grsn_edge.training.algorithms import algorithm
@@ -21,44 +19,30 @@ from grsn_edge.training.evaluate import ActorAct, play
 from grsn_edge.training.freeze import observation_signal, plan_network, task_encoder
 from grsn_edge.training.head import Head
 from grsn_edge.training.imitation import student_share
+from grsn_edge.training.phases import (
+    CALIBRATION_SEED,
+    DONE,
+    FRESH_SEED,
+    SELECTION_SEED,
+    Best,
+    Phased,
+    Tensors,
+    Update,
+)
 from grsn_edge.training.progress import Evaluation
-from grsn_edge.training.quantised import QuantisedActor
 from grsn_edge.training.recipes import Recipe
 from grsn_edge.training.shrink import Deployment, shrunk
 from grsn_edge.training.teacher import LogTeacher, Teacher, TeacherLike, load_teacher
 
-__all__ = ["DONE", "PHASES", "Best", "Session", "Update"]
+__all__ = ["PHASES", "Session"]
 
 PHASES = ("float", "quieten", "tune")
-DONE = "done"
 
 _FIRST_PENALTY, _LARGEST_PENALTY = 0.1, 0.6
 _RAISE, _LOWER = 1.12, 0.5
-_SLOWEST = 0.1  # of the step size, at the end of a phase
-
-_SELECTION_SEED, _FRESH_SEED, _CALIBRATION_SEED = 1_000_000, 2_000_000, 3_000_000
-
-Tensors = Mapping[str, Tensor]
 
 
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best parameters of a phase, and what they reached."""
-
-    evaluation: Evaluation
-    tensors: Tensors
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """What one update did: scalars by name, ended episodes' mean return, and any evaluation."""
-
-    scalars: Mapping[str, float]
-    train_return: float | None
-    evaluation: Evaluation | None
-
-
-class Session:
+class Session(Phased[Evaluation]):
     """One run of a recipe: ``float``, then ``quieten``, then ``tune``, then ``done``.
 
     ``float`` learns the task.  Then neurons may be taken out.  ``quieten`` lowers the firing rate
@@ -92,13 +76,13 @@ class Session:
         self.collector = self.algorithm.collector(env, recipe, self.rng, self.teacher)
         self.phase, self.update, self.env_steps = PHASES[0], 0, 0
         self.penalty, self.hold = 0.0, 0.0
-        self.best: Best | None = None
+        self.best: Best[Evaluation] | None = None
         self.evaluations: list[Evaluation] = []
         self.results: dict[str, Evaluation] = {}
         self.plans: list[Plan] = []
         self.frozen: Tensors = {}
         self.sizes_before = [layer.size for layer in recipe.network.cells]
-        calibration = _CALIBRATION_SEED + seed
+        calibration = CALIBRATION_SEED + seed
         self.deployment = Deployment(self.task, self.encoder, self.signal, calibration, pricing)
         self.act_as(actor)
 
@@ -143,15 +127,6 @@ class Session:
         """Close the environments; the session can be saved and evaluated, but not advanced."""
         self.collector.env.close()
 
-    def sense(self, observation: FloatArray) -> Tensor:
-        """Observations as the present actor takes them.
-
-        A quantised one sees them through the encoder that will be deployed.
-        """
-        if self.frozen:
-            return torch.from_numpy(self.encoder.encode(observation) * self.signal.scale)
-        return torch.from_numpy(self.task.normalise(observation))
-
     def evaluate(self, seed: int) -> Evaluation:
         """Greedy play of the actor as it is now."""
         episodes = self.recipe.evaluate_episodes
@@ -174,21 +149,7 @@ class Session:
     def _lr(self) -> float:
         recipe = self.recipe
         first = {"float": recipe.lr, "quieten": recipe.quieten_lr, "tune": recipe.tune_lr}
-        left = 1.0 - self.update / max(self.updates(self.phase), 1)
-        return first.get(self.phase, 0.0) * (_SLOWEST + (1.0 - _SLOWEST) * left)
-
-    def _evaluate_if_due(self) -> Evaluation | None:
-        last = self.update >= self.updates(self.phase)
-        if self.update % self.recipe.evaluate_every and not last:
-            return None
-        evaluation = self.evaluate(_SELECTION_SEED + self.seed)
-        self._consider(evaluation)
-        return evaluation
-
-    def _consider(self, evaluation: Evaluation) -> None:
-        self.evaluations.append(evaluation)
-        if self.best is None or self._score(evaluation) > self._score(self.best.evaluation):
-            self.best = Best(evaluation, self.tensors())
+        return self._falling(first.get(self.phase, 0.0))
 
     def _score(self, evaluation: Evaluation) -> tuple[float, float, float]:
         """First hold the return, then come down to the spike rate, then raise the return.
@@ -236,7 +197,7 @@ class Session:
         """Keep the best of this phase, measure it on fresh episodes, and begin the next."""
         assert self.best is not None
         self.load_tensors(self.best.tensors)
-        self.results[self.phase] = self.evaluate(_FRESH_SEED + self.seed)
+        self.results[self.phase] = self.evaluate(FRESH_SEED + self.seed)
         if self.phase == "tune":
             self.phase = DONE
             return
@@ -267,9 +228,9 @@ class Session:
         self.recipe = replace(self.recipe, network=actor.network, spike_rate=rate)
         if self._is_smaller:
             self.act_as(actor)
-            fresh = self.evaluate(_FRESH_SEED + self.seed)
+            fresh = self.evaluate(FRESH_SEED + self.seed)
             self.results["prune"] = replace(fresh, phase="prune")
-            self.best = Best(self.evaluate(_SELECTION_SEED + self.seed), self.tensors())
+            self.best = Best(self.evaluate(SELECTION_SEED + self.seed), self.tensors())
 
     def begin_from(self, tensors: Tensors) -> None:
         """Take the first phase for done with these parameters, and begin the next.
@@ -278,7 +239,7 @@ class Session:
             tensors: of another run of the same task and network, as :meth:`tensors` gives them.
         """
         self.load_tensors(tensors)
-        self.best = Best(self.evaluate(_SELECTION_SEED + self.seed), self.tensors())
+        self.best = Best(self.evaluate(SELECTION_SEED + self.seed), self.tensors())
         self.evaluations.append(self.best.evaluation)
         self._leave()
 
@@ -291,17 +252,10 @@ class Session:
         self.frozen = {k: v.detach().clone() for k, v in self.actor.named_parameters()}
         self.phase, self.update = "tune", 0
         self.act_as(self.quantised(self.frozen))
-        fresh = self.evaluate(_FRESH_SEED + self.seed)
+        fresh = self.evaluate(FRESH_SEED + self.seed)
         self.results["freeze"] = replace(fresh, phase="freeze")
         self.best = None
-        self._consider(self.evaluate(_SELECTION_SEED + self.seed))
-
-    def quantised(self, tensors: Tensors) -> QuantisedActor:
-        """The quantised actor of these parameters (as ``named_parameters`` names them)."""
-        cells = range(len(self.recipe.network.cells))
-        prefix = [f"cells.{i}." for i in cells]
-        params = [{k[len(p) :]: v for k, v in tensors.items() if k.startswith(p)} for p in prefix]
-        return QuantisedActor(self.recipe.network, params, self.plans, self.signal)
+        self._consider(self.evaluate(SELECTION_SEED + self.seed))
 
     def act_as(self, actor: ActorLike) -> None:
         """Go on with this actor, a fresh optimiser and reset states."""
@@ -309,22 +263,22 @@ class Session:
         self.learner = self.algorithm.learner(actor, self.head, self.critic, self.recipe)
         self.collector.begin(actor)
 
-    # ---- parameters ----------------------------------------------------------------------------
+    # ---- what all runs share -------------------------------------------------------------------
 
-    def tensors(self) -> Tensors:
-        """Copies of all trained parameters, by name."""
-        return {name: value.detach().clone() for name, value in self._named().items()}
+    @property
+    def network(self) -> Network:
+        """The cells of the policy, as many neurons as there are now."""
+        return self.recipe.network
 
-    def load_tensors(self, tensors: Tensors) -> None:
-        """Set all trained parameters."""
-        with torch.no_grad():
-            for name, value in self._named().items():
-                value.copy_(tensors[name])
+    @property
+    def sensed(self) -> Task:
+        """The task that is learned."""
+        return self.task
 
-    def _named(self) -> dict[str, Tensor]:
-        modules = (("actor", self.actor), ("head", self.head), ("critic", self.critic))
-        return {
-            f"{prefix}.{name}": value
-            for prefix, module in modules
-            for name, value in module.named_parameters()
-        }
+    @property
+    def evaluate_every(self) -> int:
+        """As the recipe has it."""
+        return self.recipe.evaluate_every
+
+    def _modules(self) -> dict[str, ActorLike | Head | nn.Module]:
+        return {"actor": self.actor, "head": self.head, "critic": self.critic}

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from grsn_edge.errors import TrainingError
+from grsn_edge.training.phases import DONE, Update
 from grsn_edge.training.progress import Evaluation, Pace, Progress, TensorBoard, Watcher
-from grsn_edge.training.session import DONE, Update
 
 __all__ = ["CHECKPOINT", "Run", "advance_to_end", "facts", "make_folder", "one_thread"]
 

@@ -16,10 +16,11 @@ from grsn_edge.errors import CheckpointError, TrainingError
 from grsn_edge.policy import dumps
 from grsn_edge.training.checkpoint import load_session, save_session
 from grsn_edge.training.evaluate import play, policy_act
+from grsn_edge.training.phases import DONE
 from grsn_edge.training.pipeline import CHECKPOINT, Outcome, resume, train
 from grsn_edge.training.progress import Progress
 from grsn_edge.training.recipes import Recipe, recipe
-from grsn_edge.training.session import DONE, Session
+from grsn_edge.training.session import Session
 
 
 def tiny(name: str = "cartpole-p", kind: str = "grsn") -> Recipe:
