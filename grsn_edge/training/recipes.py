@@ -27,7 +27,8 @@ class Recipe:
         gamma, gae: discount and λ of the advantages.
         reward_scale: multiplies rewards for the critic's sake.
         float_steps: budget of the first phase.
-        quieten_steps: budget for lowering the firing rate, spent only with a ``spike_rate``.
+        quieten_steps: budget for lowering the firing rate, spent only with a ``spike_rate``, after
+            neurons were taken out, and where a run goes on from another's parameters.
         tune_steps: budget for going on in exact integers.
         stop_at: mean return that ends the first phase early.
         spike_rate: mean spikes per neuron and step to come down to, or None.

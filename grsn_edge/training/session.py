@@ -46,9 +46,9 @@ class Session(Phased[Evaluation]):
     """One run of a recipe: ``float``, then ``quieten``, then ``tune``, then ``done``.
 
     ``float`` learns the task.  Then neurons may be taken out.  ``quieten`` lowers the firing rate
-    while the return holds, and recovers what the neurons cost.  ``tune`` freezes the scales and
-    goes on through the very integers that will be deployed.  Each phase begins from the best
-    parameters of the one before it.
+    while the return holds, and recovers what the neurons cost, or other coefficients than those
+    that were learned with.  ``tune`` freezes the scales and goes on through the very integers that
+    will be deployed.  Each phase begins from the best parameters of the one before it.
 
     Args:
         recipe: what to do; its network and spike rate become those that neurons taken out, and a
@@ -82,6 +82,7 @@ class Session(Phased[Evaluation]):
         self.plans: list[Plan] = []
         self.frozen: Tensors = {}
         self.sizes_before = [layer.size for layer in recipe.network.cells]
+        self.goes_on = False
         calibration = CALIBRATION_SEED + seed
         self.deployment = Deployment(self.task, self.encoder, self.signal, calibration, pricing)
         self.act_as(actor)
@@ -104,7 +105,8 @@ class Session(Phased[Evaluation]):
         recipe = self.recipe
         steps = {"float": recipe.float_steps, "tune": recipe.tune_steps}
         quiet = recipe.spike_rate is not None and any(c.spikes for c in recipe.network.cells)
-        steps["quieten"] = recipe.quieten_steps if quiet or self._is_smaller else 0
+        recovers = self._is_smaller or self.goes_on or self.phase == "quieten"
+        steps["quieten"] = recipe.quieten_steps if quiet or recovers else 0
         return -(-steps.get(phase, 0) // recipe.steps_per_update)
 
     def advance(self) -> Update:
@@ -214,7 +216,7 @@ class Session(Phased[Evaluation]):
 
     def _begin_to_quieten(self) -> None:
         self.phase, self.update = "quieten", 0
-        self.penalty = _FIRST_PENALTY
+        self.penalty = 0.0 if self.recipe.spike_rate is None else _FIRST_PENALTY
         self.act_as(self.actor)
 
     @property
@@ -238,6 +240,7 @@ class Session(Phased[Evaluation]):
         Args:
             tensors: of another run of the same task and network, as :meth:`tensors` gives them.
         """
+        self.goes_on = True
         self.load_tensors(tensors)
         self.best = Best(self.evaluate(SELECTION_SEED + self.seed), self.tensors())
         self.evaluations.append(self.best.evaluation)

@@ -160,6 +160,10 @@ def test_a_finished_run_is_pruned_and_quantised_otherwise_without_learning_again
     assert (learned.env_steps, found.env_steps) == (128, 2 * 128)
     assert found.policies is not None
     assert found.policies.fine_tuned.weight_bits == 4
+    shifts, start = derived(tmp_path, coefficients="pow2")
+    heard: list[Progress] = []
+    train(shifts, seed=2, start=start, watch=heard.append)
+    assert {p.phase: p.scalars["penalty"] for p in heard} == {"quieten": 0.0}
     plain, start = derived(tmp_path)
     assert plain.quieten_steps == 0
     same = train(replace(plain, tune_steps=0), seed=2, start=start)
