@@ -4,31 +4,30 @@
  * §12.8 (timer).  GPIO25, the Pico's LED, is high while a step runs.
  *
  * All code runs from RAM (board.ld); model slots are flash, behind the first MiB. */
-#include <stdint.h>
+#define RESETS 0x40020000U
+#define CLOCKS 0x40010000U
+#define XOSC 0x40048000U
+#define PLL 0x40050000U
+#define PLL_DIVIDERS (5U << 16 | 2U << 12)
+#define UART 0x40070000U
+#define UART_IRQ 33U
+#define UART_DIVIDER 81U /* 150 MHz / (16 * 115,200) = 81 + 24 / 64 */
+#define UART_FRACTION 24U
+#define TIMER 0x400B0000U
+#define NEEDED (1U << 6 | 1U << 9 | 1U << 14 | 1U << 23 | 1U << 26) /* IO, pads, PLL, timer, UART */
 
 #include "dwt.h"
-#include "grsn_port.h"
+#include "rp2.h"
 #include "rp2350_flash.h"
 
-#define CLEAR(base, offset) REGISTER((base) + 0x3000U + (offset)) /* alias: clears what is set */
-#define RESETS 0x40020000U
-#define CLOCKS(offset) REGISTER(0x40010000U + (offset))
 #define IO_BANK(gpio) REGISTER(0x40028004U + 8U * (gpio))
-#define PAD(gpio) REGISTER(0x40038004U + 4U * (gpio))
-#define XOSC(offset) REGISTER(0x40048000U + (offset))
-#define PLL 0x40050000U
-#define UART(offset) REGISTER(0x40070000U + (offset))
-#define UART_FLAGS UART(0x18U)
-#define UART_IRQ 33U
-#define TIMER_MICROSECONDS REGISTER(0x400B0028U)
+#define PADS 0x40038004U
 #define TICK_OF_TIMER(offset) REGISTER(0x40108018U + (offset))
 #define ROSC_RANDOM REGISTER(0x400E8020U)
 #define SIO(offset) REGISTER(0xD0000000U + (offset))
 #define VECTOR_TABLE REGISTER(0xE000ED08U)
 #define PIN_MARK 25U
-
 #define CLOCK_HZ 150000000U
-#define NEEDED (1U << 6 | 1U << 9 | 1U << 14 | 1U << 23 | 1U << 26) /* IO, pads, PLL, timer, UART */
 
 const grsn_board_t grsn_board = {
     "rp2350", CLOCK_HZ, GRSN_COUNTS_CYCLES, 2, FLASH_SLOT_SIZE, FLASH_SECTOR, FLASH_WRITE_SIZE,
@@ -36,8 +35,6 @@ const grsn_board_t grsn_board = {
 
 extern uint32_t __stack_top[], __image_load[], __image_start[], __image_end[];
 void grsn_start(void);
-
-static uint32_t milliseconds, counted;
 
 /* From flash to RAM, and there.  The boot ROM may have set a limit of the stack. */
 __attribute__((naked, section(".boot"), used)) void enter(void);
@@ -73,90 +70,28 @@ __attribute__((section(".boot.vectors"), used)) static const boot_t boot = {
     __stack_top, enter, {0xFFFFDED3U, 0x10210142U, 0x000001FFU, 0U, 0xAB123579U},
 };
 
-/* Crystal 12 MHz * 125 / 5 / 2. */
-static void clocks(void) {
-    XOSC(0x0CU) = 47U;
-    XOSC(0x00U) = 0xFABU << 12 | 0xAA0U;
-    while (!(XOSC(0x04U) & 1U << 31)) {
-    }
-    CLOCKS(0x30U) = 2U; /* reference: the crystal */
-    while (!(CLOCKS(0x38U) & 1U << 2)) {
-    }
-    CLOCKS(0x3CU) = 0U; /* system: the reference, while the PLL starts */
-    while (!(CLOCKS(0x44U) & 1U)) {
-    }
-    CLEAR(RESETS, 0U) = NEEDED;
-    while ((REGISTER(RESETS + 8U) & NEEDED) != NEEDED) {
-    }
-    REGISTER(PLL) = 1U;
-    REGISTER(PLL + 8U) = 125U;
-    CLEAR(PLL, 4U) = 1U | 1U << 5;
-    while (!(REGISTER(PLL) & 1U << 31)) {
-    }
-    REGISTER(PLL + 12U) = 5U << 16 | 2U << 12;
-    CLEAR(PLL, 4U) = 1U << 3;
-    CLOCKS(0x3CU) = 1U; /* system: the PLL */
-    while (!(CLOCKS(0x44U) & 2U)) {
-    }
-    CLOCKS(0x48U) = 1U << 11; /* peripherals: as the system */
-    TICK_OF_TIMER(4U) = 12U;  /* microseconds */
-    TICK_OF_TIMER(0U) = 1U;
-}
-
 /* Input on, slow edges, 4 mA, no pull; the pad is let go last. */
 static void pin(uint32_t gpio, uint32_t function) {
-    PAD(gpio) = 1U << 8 | 1U << 6 | 1U << 4 | 1U << 1;
+    REGISTER(PADS + 4U * gpio) = 1U << 8 | 1U << 6 | 1U << 4 | 1U << 1;
     IO_BANK(gpio) = function;
-    CLEAR(0x40038004U, 4U * gpio) = 1U << 8;
+    CLEAR(PADS, 4U * gpio) = 1U << 8;
 }
 
 void grsn_port_init(void) {
     VECTOR_TABLE = (uint32_t)(uintptr_t)__image_start;
-    clocks();
+    rp2_clocks();
+    TICK_OF_TIMER(4U) = 12U; /* microseconds */
+    TICK_OF_TIMER(0U) = 1U;
     pin(0U, 2U);
     pin(1U, 2U);
     pin(PIN_MARK, 5U);
     SIO(0x38U) = 1U << PIN_MARK;
-    UART(0x24U) = 81U; /* 150 MHz / (16 * 115,200) = 81 + 24 / 64 */
-    UART(0x28U) = 24U;
-    UART(0x2CU) = 3U << 5 | 1U << 4;
-    UART(0x30U) = 1U | 3U << 8;
-    UART(0x38U) = 1U << 4 | 1U << 6;
-    cortex_m_wake_on(UART_IRQ);
+    rp2_uart();
     cortex_m_tick_every(CLOCK_HZ / 100U);
     dwt_start();
 }
 
-int32_t grsn_port_receive(void) {
-    return UART_FLAGS & 1U << 4 ? -1 : (int32_t)(UART(0x00U) & 0xFFU);
-}
-
-void grsn_port_send(const uint8_t *bytes, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        while (UART_FLAGS & 1U << 5) {
-        }
-        UART(0x00U) = bytes[i];
-    }
-}
-
 uint32_t grsn_port_cycles(void) { return DWT_CYCLES; }
-
-uint32_t grsn_port_milliseconds(void) {
-    while (TIMER_MICROSECONDS - counted >= 1000U) {
-        counted += 1000U;
-        milliseconds++;
-    }
-    return milliseconds;
-}
-
-void grsn_port_watchdog(void) {}
-
-void grsn_port_idle(void) {
-    UART(0x44U) = 1U << 4 | 1U << 6;
-    cortex_m_unpend(UART_IRQ);
-    SCB_CONTROL = SCB_UNPEND_SYSTICK;
-    if (UART_FLAGS & 1U << 4) cortex_m_sleep();
-}
 
 void grsn_port_mark(int32_t high) { SIO(high ? 0x18U : 0x20U) = 1U << PIN_MARK; }
 
