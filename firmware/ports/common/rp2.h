@@ -1,4 +1,4 @@
-/* Raspberry Pi's RP2 chips: clocks made of a crystal of 12 MHz, the UART, the timer of microseconds.
+/* Raspberry Pi's RP2 chips: clocks made of a crystal of 12 MHz, UART, timer of microseconds.
  * Registers: the chip's Datasheet, chapters resets, clocks, crystal, PLL, UART, timer.
  *
  * A port defines RESETS, CLOCKS, XOSC, PLL, UART, TIMER (addresses), UART_IRQ, NEEDED (what leaves
