@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from grsn_edge.cli.result import Result, columns
-from grsn_edge.policy import Policy, load, model_hash
+from grsn_edge.policy import Policy, load, model_hash, weight_storage
 from grsn_edge.program import memory, operations, text
 
-SUMMARY = "print a policy: program, proven ranges, memory, operation counts, provenance"
+SUMMARY = "print a policy: program, proven ranges, weights, memory, operation counts, provenance"
 EXAMPLE = "grsn-edge inspect models/cartpole-p.grsn"
 
 
@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> Result:
         "actions": [_channel(c) for c in policy.actions],
         "encoder": {"dtype": policy.encoder.dtype, "on_invalid": policy.encoder.on_invalid},
         "decoder": policy.decoder.kind,
+        "weights": asdict(weight_storage(policy)),
         "memory_bytes": asdict(memory(policy.program)),
         "operations_worst": worst,
         "operations_typical": typical,
@@ -70,6 +71,15 @@ def _finite(value: float) -> float | None:
     return value if abs(value) < float("inf") else None
 
 
+def _weights(weights: Mapping[str, int]) -> str:
+    """How many, in how many bits, and what they take: the same in file and memory, or not."""
+    count, bits = weights["count"], weights["bits"]
+    in_file, in_memory = weights["file_bytes"], weights["memory_bytes"]
+    if in_file == in_memory:
+        return f"{count} of {bits} bits: {in_file} bytes in the file and in memory"
+    return f"{count} of {bits} bits: {in_file} bytes in the file, packed; {in_memory} in memory"
+
+
 def _page(data: Mapping[str, Any]) -> str:
     sizes = data["memory_bytes"]
     counts = [("operations per step", "worst case", "typical")]
@@ -85,6 +95,7 @@ def _page(data: Mapping[str, Any]) -> str:
         f"period      {data['period_s']} s",
         f"observation {data['encoder']['dtype']}, invalid values: {data['encoder']['on_invalid']}",
         f"action      {data['decoder']}",
+        f"weights     {_weights(data['weights'])}",
         "memory      " + ", ".join(f"{name} {size} bytes" for name, size in sizes.items()),
         f"golden      {data['golden_steps']} steps replayed on the reference",
     ]

@@ -14,6 +14,7 @@ from grsn_edge.policy.limits import (
 )
 from grsn_edge.policy.network import Network, assemble, assemble_cells, make_decoder
 from grsn_edge.policy.policy import ACTION, OBSERVATION, Channel, Golden, Policy
+from grsn_edge.policy.storage import WeightStorage, weight_storage
 
 __all__ = [
     "ACTION",
@@ -28,6 +29,7 @@ __all__ = [
     "Network",
     "Policy",
     "SupervisorConfig",
+    "WeightStorage",
     "assemble",
     "assemble_cells",
     "dumps",
@@ -40,5 +42,6 @@ __all__ = [
     "save",
     "supervisor_section",
     "verify_golden",
+    "weight_storage",
     "write_atomically",
 ]
