@@ -84,13 +84,16 @@ def main() -> int:
                 for row in rows:
                     runs.make((name, seed), row)
     counted = [t for t in COUNTED if not args.no_count and why_not(TARGETS[t]) is None]
-    found = {(name, row): list(runs.found(name, args.seed, row, counted))
-             for name in args.task for row in rows}  # fmt: skip
+    found = {
+        (name, row): list(runs.found(name, args.seed, row, counted))
+        for name in args.task
+        for row in rows
+    }
     made = {key: seeds for key, seeds in found.items() if seeds}
-    print(table(made, RETURNS), table(made, COSTS | {t: per_step(t) for t in counted}), sep="\n\n")
     budgeted = {key: seeds for key, seeds in made.items() if key[1] == BUDGETED}
-    if budgeted:
-        print("\n" + table(budgeted, BUDGETS))
+    costs = {**COSTS, **{target: per_step(target) for target in counted}}
+    tables = [table(made, RETURNS), table(made, costs)]
+    print("\n\n".join(tables + [table(budgeted, BUDGETS)] * bool(budgeted)))
     return 0
 
 

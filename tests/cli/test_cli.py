@@ -14,6 +14,7 @@ from toy_policy import toy_policy
 
 from grsn_edge.cli.main import main, parser, verbs
 from grsn_edge.policy import load, save
+from grsn_edge.policy.layout import unpack
 
 
 @pytest.fixture
@@ -47,6 +48,28 @@ def test_inspect_prints_the_program_and_json(model: Path, capsys) -> None:
     data = json.loads(capsys.readouterr().out)
     assert data["golden_steps"] == 20
     assert data["observations"][1] == {"name": "v", "unit": "m/s", "low": None, "high": None}
+
+
+@pytest.mark.parametrize(
+    ("bits", "size", "told"),
+    [
+        (8, 20, "20 of 8 bits: 20 bytes in the file and in memory"),
+        (6, 17, "20 of 6 bits: 17 bytes in the file, packed; 20 in memory"),
+        (4, 10, "20 of 4 bits: 10 bytes in the file, packed; 20 in memory"),
+    ],
+)
+def test_inspect_says_what_the_weights_take_in_the_file_and_in_memory(
+    bits: int, size: int, told: str, tmp_path: Path, capsys
+) -> None:
+    model = tmp_path / "toy.grsn"
+    save(toy_policy(bits), model)
+    call("inspect", model)
+    assert f"weights     {told}\n" in capsys.readouterr().out
+    call("inspect", model, "--json")
+    weights = json.loads(capsys.readouterr().out)["weights"]
+    assert weights == {"bits": bits, "count": 20, "file_bytes": size, "memory_bytes": 20}
+    held = unpack(model.read_bytes())[1]
+    assert sum(held[name].nbytes for name in held if name.endswith(".weight")) == size
 
 
 def test_hostile_names_cannot_write_to_the_terminal(model: Path, capsys) -> None:

@@ -11,38 +11,10 @@ from spec_examples import blocks
 from toy_policy import toy_policy
 
 from grsn_edge.errors import FormatError, PolicyFileError, UsageError
-from grsn_edge.policy import Policy, dumps, loads, model_hash
+from grsn_edge.policy import dumps, loads, model_hash
 from grsn_edge.policy.layout import pack, unpack
-from grsn_edge.program import OPS, Builder, Program, from_parts, text, to_parts
+from grsn_edge.program import from_parts, text, to_parts
 from grsn_edge.program.packing import pack_weights, unpack_weights
-
-
-def narrow_policy(bits: int) -> Policy:
-    """The toy policy with weights that fit."""
-    policy, limit = toy_policy(), 2 ** (bits - 1)
-    parts, tensors = to_parts(policy.program)
-    for node in parts["nodes"]:
-        node["range"] = None
-    small = {
-        name: np.clip(value, -limit, limit - 1) if name.endswith(".weight") else value
-        for name, value in tensors.items()
-    }
-    return replace(policy, program=traced(parts, small), golden=None, weight_bits=bits)
-
-
-def traced(parts: dict[str, Any], tensors: dict[str, Any]) -> Program:
-    """The program with whatever ranges its proof gives."""
-    b = Builder()
-    for node in parts["nodes"]:
-        vectors = {k: tensors[f"{node['name']}.{k}"] for k in OPS[node["op"]].attrs
-                   if f"{node['name']}.{k}" in tensors}  # fmt: skip
-        b.apply(node["op"], *map(b.value, node["args"]), name=node["name"],
-                **node["scalars"], **vectors)  # fmt: skip
-    for state, value in parts["nexts"]:
-        b.next(b.value(state), b.value(value))
-    for output, value in parts["outputs"]:
-        b.output(output, b.value(value))
-    return b.build()
 
 
 @pytest.mark.parametrize("case", blocks("packed"), ids=lambda c: f"{c['bits']} bits")
@@ -65,7 +37,7 @@ def test_every_weight_and_every_width_come_back(bits: int) -> None:
 
 @pytest.mark.parametrize("bits", [6, 4])
 def test_a_file_of_narrow_weights_is_version_3_and_loads_as_it_was(bits: int) -> None:
-    policy = narrow_policy(bits)
+    policy = toy_policy(bits)
     data = dumps(policy)
     again = loads(data)
     assert text(again.program) == text(policy.program)
@@ -108,7 +80,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("case", CHANGES)
 def test_a_file_that_does_not_keep_to_it_is_refused(case: str) -> None:
     change, message = CHANGES[case]
-    content, tensors = unpack(dumps(narrow_policy(4)))
+    content, tensors = unpack(dumps(toy_policy(4)))
     changed = dict(tensors)
     change(content, changed)
     with pytest.raises(PolicyFileError, match=message):
@@ -123,7 +95,7 @@ def test_bits_behind_the_last_weight_are_refused() -> None:
 
 
 def test_parts_need_the_bits_they_were_written_with() -> None:
-    program = narrow_policy(4).program
+    program = toy_policy(4).program
     parts, tensors = to_parts(program, 4)
     assert text(from_parts(parts, tensors, 4)) == text(program)
     with pytest.raises(FormatError):
