@@ -1,12 +1,9 @@
 /* Cortex-M0: the BBC micro:bit (nRF51822), emulated.  Registers: nRF51 Series Reference Manual v3.0
  * (UART §29, TIMER §18, RNG §21, NVMC §6).  TIMER0 runs at 16 MHz, the processor's clock.
- *
- * The emulators run one instruction in 1,024 ns of the board's time: 16.384 ticks of TIMER0 for
- * each, so whole instructions are recovered exactly.  On silicon the same would count 1,024 ns. */
+ * An emulated instruction takes 16.384 ticks; on silicon the same would count 1,024 ns. */
 #include <stdint.h>
 
 #include "cortex_m.h"
-#include "grsn_port.h"
 
 #define UART(offset) REGISTER(0x40002000U + (offset))
 #define UART_START_RX UART(0x000U)
@@ -33,7 +30,6 @@
 #define TIMER_PRESCALER 0x510U
 #define TIMER_VALUE 0x540U
 #define TIMER1_IRQ 9U
-#define TICKS_PER_MILLISECOND 16000U
 
 #define RNG(offset) REGISTER(0x4000D000U + (offset))
 #define NVMC(offset) REGISTER(0x4001E000U + (offset))
@@ -44,22 +40,21 @@
 #define SLOT_SIZE 0xC000U
 #define PAGE_SIZE 0x400U
 
+static uint32_t timer0(void) {
+    TIMER0(TIMER_CAPTURE) = 1U;
+    return TIMER0(TIMER_VALUE);
+}
+
+#define TIMER_NOW timer0()
+#define TICKS_PER_MILLISECOND 16000U
+
+#include "emulated_time.h"
+
 extern uint8_t __slots[];
 
 const grsn_board_t grsn_board = {
     "m0", 0, GRSN_COUNTS_INSTRUCTIONS, 2, SLOT_SIZE, PAGE_SIZE, 4U,
 };
-
-static uint64_t ticks, counted, origin; /* in all; of them as milliseconds; since the last sleep */
-static uint32_t last, milliseconds, count_then;
-
-static uint64_t now(void) {
-    TIMER0(TIMER_CAPTURE) = 1U;
-    uint32_t low = TIMER0(TIMER_VALUE);
-    ticks += low - last;
-    last = low;
-    return ticks;
-}
 
 void grsn_port_init(void) {
     TIMER0(TIMER_BITS) = 3U; /* 32 bits */
@@ -102,15 +97,6 @@ uint32_t grsn_port_cycles(void) {
     return count_then + (uint32_t)(((passed << 7) - (passed << 2) + passed + 1024U) >> 11);
 }
 
-uint32_t grsn_port_milliseconds(void) {
-    uint64_t at = now();
-    while (at - counted >= TICKS_PER_MILLISECOND) {
-        counted += TICKS_PER_MILLISECOND;
-        milliseconds++;
-    }
-    return milliseconds;
-}
-
 void grsn_port_watchdog(void) {}
 
 void grsn_port_idle(void) {
@@ -119,8 +105,7 @@ void grsn_port_idle(void) {
     if (UART_RX_READY) return;
     cortex_m_unpend(UART_IRQ);
     if (!UART_RX_READY) cortex_m_sleep();
-    count_then = grsn_port_cycles(); /* a sleep takes no whole number of instructions: start anew */
-    origin = ticks;
+    count_anew();
 }
 
 void grsn_port_mark(int32_t high) { (void)high; }
