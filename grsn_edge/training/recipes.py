@@ -345,14 +345,24 @@ _LUNARLANDER = {
     **_SIMULATED,
     "goal": 200.0,
     "stop_at": 230.0,
+    "gamma": 0.997,
+    "gae": 0.98,
     "reward_scale": 0.05,
-    "entropy": 0.01,
     "lr": 2e-3,
+    "steps": 32,
     "epochs": 6,
     "minibatches": 8,
+    "float_steps": 240 * 8192,
+    "quieten_steps": 60 * 8192,
+    "tune_steps": 12 * 8192,
+    "evaluate_every": 15,
+    "observation": "int16",
 }
+"""A landing pays after hundreds of steps; in eight bits a slow descent is no motion at all."""
+
 _WALKERS = {
     **_SIMULATED,
+    "hidden": 128,
     "entropy": 0.0,
     "log_std": -1.0,
     "float_steps": 150 * 4096,
