@@ -84,6 +84,8 @@ def _result(job: Job, folder: Path, tell: Tell) -> Result | None:
     chosen, result = game(job.task), read(folder)
     if result is None:
         result = _learned(job, chosen, folder, tell)
+        if result is not None:
+            write(folder, result)
     if result is not None and result["price"].get("version") != pricing_version():
         tell("count instructions", 0.0)
         policy = load(folder / MODEL)

@@ -85,14 +85,25 @@ def _counted(policy: Policy, played: Course) -> dict[str, Any]:
     if reason is not None:
         return {"why_not": reason}
     emulator, generated = _on_board(policy, played, compiled_in=True)
-    _, interpreted = _on_board(policy, played, compiled_in=False)
     return {
         "board": board(BOARD).title,
         "emulator": emulator,
         "steps": len(played.codes),
         **_summary("", generated),
-        **_summary("vm_", interpreted),
+        **_interpreted(policy, played),
     }
+
+
+def _interpreted(policy: Policy, played: Course) -> dict[str, Any]:
+    """Instructions in the virtual machine, or why there are none: a slot is smaller than flash."""
+    from grsn_edge.device import Device
+    from grsn_edge.device.emulate import emulate
+
+    with emulate(BOARD) as emulated, Device.open(emulated.address) as device:
+        room, size = device.loading().capacity, len(image(policy))
+    if size > room:
+        return {"vm_why_not": f"an image of {size:,} bytes; a slot of the board takes {room:,}"}
+    return _summary("vm_", _on_board(policy, played, compiled_in=False)[1])
 
 
 def _summary(prefix: str, counts: IntArray) -> dict[str, Any]:

@@ -215,7 +215,7 @@ def look(out: Path, jobs: Sequence[Job]) -> Found:
     results, missing, elsewhere, aside = [], [], [], 0
     for job in jobs:
         mine = read(job_folder(out, job))
-        if mine is None:
+        if mine is None or not mine["price"]:
             missing.append(job)
         else:
             results.append(mine)

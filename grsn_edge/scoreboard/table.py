@@ -155,6 +155,7 @@ def _row(task: str, network: str, results: Sequence[Mapping[str, Any]]) -> Row:
         return Mean.of([float(np.mean(few)) for few in played], played)
 
     counted = all("mean" in result["price"]["instructions"] for result in results)
+    loaded = all("vm_mean" in result["price"]["instructions"] for result in results)
     instructions, modelled = ("price", "instructions"), ("price", "modelled")
     spikes = results[0]["play"]["rate"] is not None
     ram = [r["price"]["state_bytes"] + r["price"]["scratch_bytes"] for r in results]
@@ -174,7 +175,7 @@ def _row(task: str, network: str, results: Sequence[Mapping[str, Any]]) -> Row:
         synaptic_operations=mean("price", "synaptic_operations").value,
         instructions=mean(*instructions, "mean") if counted else None,
         worst=int(mean(*instructions, "worst").most) if counted else None,
-        interpreted=mean(*instructions, "vm_mean").value if counted else None,
+        interpreted=mean(*instructions, "vm_mean").value if loaded else None,
         step_nj=1e9 * mean(*modelled, "modelled_step_j").value if counted else None,
         period_nj=1e9 * mean(*modelled, "modelled_period_j").value if counted else None,
         cpu_s=mean("training", "cpu_s").value,

@@ -14,7 +14,7 @@ import pytest
 from scoreboard_work import by_seed
 
 from grsn_edge.device.emulate import missing
-from grsn_edge.errors import TaskError, UsageError
+from grsn_edge.errors import DeviceError, TaskError, UsageError
 from grsn_edge.policy import load
 from grsn_edge.scoreboard import games, store
 from grsn_edge.scoreboard import job as jobs
@@ -186,6 +186,32 @@ def test_instructions_are_counted_on_the_policys_own_episodes() -> None:
     assert 300 < counted["mean"] < counted["worst"] < counted["vm_worst"]
     assert counted["mean"] < counted["vm_mean"]
     assert energy["modelled_period_j"] > energy["modelled_step_j"] > 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(missing(BOARD) is not None, reason=str(missing(BOARD)))
+def test_a_policy_too_large_for_a_slot_is_counted_compiled_in_only(tmp_path: Path) -> None:
+    result = run_job(tiny("gru", hidden=160), tmp_path)
+    assert result is not None
+    counted = result["price"]["instructions"]
+    assert counted["mean"] > 50_000
+    assert "vm_mean" not in counted
+    assert "a slot of the board takes" in counted["vm_why_not"]
+
+
+def test_a_job_whose_pricing_failed_is_not_learned_again(
+    tmp_path: Path, free: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> dict[str, Any]:
+        raise DeviceError("no emulator")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "price", broken)
+        with pytest.raises(DeviceError):
+            run_job(tiny("mlp"), tmp_path)
+    assert look(tmp_path, [tiny("mlp")]).missing == (tiny("mlp"),)
+    monkeypatch.setattr(games, "train", None)
+    assert run_job(tiny("mlp"), tmp_path) is not None
 
 
 # ---- suites --------------------------------------------------------------------------------------
