@@ -11,9 +11,15 @@ from grsn_edge.scoreboard.table import Row, Scoreboard
 
 __all__ = ["Target", "targets"]
 
-_LEAST_RETURN = {"cartpole-p": 495.0, "cartpole-v": 495.0, "pendulum-p": -180.0}
+_LEAST_RETURN = {
+    "cartpole-p": 495.0,
+    "cartpole-v": 495.0,
+    "pendulum-p": -180.0,
+    "lunarlander-p": 200.0,
+}
 _MOST_SPIKES = {"cartpole-p": 0.05, "cartpole-v": 0.05}
 _PENDULUM_V, _PUBLISHED = "pendulum-v", -218.0
+_WALKERS, _SHARE_OF_FLOAT = ("hopper", "walker2d", "halfcheetah", "ant"), 0.95
 _SHARE_OF_GRU, _SEEDS = 0.1, 3
 
 
@@ -55,6 +61,11 @@ def _of_task(board: Scoreboard, task: str) -> Iterator[Target]:
         best = max([_PUBLISHED, *(row.floats.value for row in floats.values())])
         named = ", ".join([f"float {n}" for n in floats] + [f"{_PUBLISHED:g}"])
         yield _return(ours, best, f" (the best of {named})")
+    if task.partition("-")[0] in _WALKERS and (gru := board.row(task, "gru")) is not None:
+        share = ours.int8.value / gru.floats.value
+        wanted = f"int8 return ≥ {_SHARE_OF_FLOAT:g} × float gru's"
+        reached = f"{ours.int8.value:,.1f} of {gru.floats.value:,.1f}: {share:.3f} ×"
+        yield _target(ours, wanted, reached, ours.int8.value >= _SHARE_OF_FLOAT * gru.floats.value)
     yield from _costs(board, task, ours)
 
 

@@ -130,6 +130,14 @@ def test_instructions_are_only_compared_at_equal_return() -> None:
     assert checked["instructions ≤ 1 × mlp's at equal return"][0] is None
 
 
+def test_a_walker_is_measured_by_the_float_gru() -> None:
+    rows = [*three("grsn", 960.0, task="ant-v"), *three("gru", 1000.0, task="ant-v")]
+    assert found(scoreboard(rows))["int8 return ≥ 0.95 × float gru's"] == (
+        True,
+        "960.0 of 1,000.0: 0.960 ×",
+    )
+
+
 def test_two_seeds_meet_no_target() -> None:
     checked = found(scoreboard(three("grsn", 499.0, rate=0.01)[:2]))
     assert {met for met, _ in checked.values()} == {None}
