@@ -8,12 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cell_courses import drawn, frozen
 from toy_policy import toy_policy
 from virtual_machine import Machine, forged, repaired, status
 
 from grsn_edge.backends._image import Section, image
 from grsn_edge.conformance import random_graph, random_program
 from grsn_edge.errors import UsageError
+from grsn_edge.neurons import Record, cell
 from grsn_edge.program import Builder, Program
 
 OK = 0
@@ -114,6 +116,17 @@ def test_every_operation_of_the_machine_is_in_the_image_that_is_forged() -> None
 def test_the_same_policy_gives_the_same_bytes() -> None:
     assert image(toy_policy()) == image(toy_policy())
     assert len(image(toy_policy(), "big")) == len(image(toy_policy()))
+
+
+@pytest.mark.parametrize("kind", ["grsn", "lif", "rlif", "tc_lif", "readout"])
+def test_weights_of_fewer_bits_make_no_image_larger(kind: str) -> None:
+    rng, sizes = np.random.default_rng(0), []
+    for bits in (8, 6, 4):
+        layer = cell(kind, n_in=4, size=32, weight_bits=bits)
+        states = {name: rng.normal(size=(9, n)) for name, n in layer.state_sizes().items()}
+        record = Record(rng.normal(size=(9, 4)), states, states, rng.random((9, 32)))
+        sizes.append(len(image(frozen(layer, drawn(layer), record))))
+    assert max(sizes) == sizes[0]
 
 
 def test_an_image_names_its_channels() -> None:

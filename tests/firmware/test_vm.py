@@ -118,6 +118,24 @@ def test_states_that_swap_take_each_others_old_values() -> None:
     same_integers(b.build())
 
 
+@pytest.mark.parametrize("flags", [SMALL, FAST], ids=["small", "fast"])
+def test_sums_of_multiples_keep_every_integer(flags: tuple[str, ...]) -> None:
+    rng = np.random.default_rng(0)
+    b = Builder()
+    x, one = b.input("x", 9, lo=-999, hi=999), b.input("one", 1, lo=-(2**20), hi=2**20)
+    o = b.state("o", 9, lo=0, hi=1)
+    u = b.state("u", 9, lo=-(2**15), hi=2**15 - 1)
+    b.next(u, (u + x * 16).clip(-(2**15), 2**15 - 1))
+    b.next(o, u >= x)
+    spikes = b.matvec(rng.integers(-128, 128, (9, 9)), o, name="spikes")
+    few = b.matvec(rng.integers(-128, 128, (3, 9)), o, name="few")
+    b.output("of_both", x * -3 + one * 2047)
+    b.output("of_spikes", spikes * 4 + few[0:1] * 64)
+    b.output("of_itself", one * 3 + one)
+    b.output("and_shifted", x.shr(2) + u * 5)
+    same_integers(b.build(), *flags)
+
+
 def test_the_largest_vectors_run() -> None:
     n = 1 << 16
     b = Builder()

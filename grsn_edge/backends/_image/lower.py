@@ -7,6 +7,7 @@ Every step below keeps every integer.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -149,12 +150,22 @@ class Lowering:
             value = _uniform(constant)
             if value is not None:
                 return self._plain(node, "scale", args=(x.name,), p=1, q=value)
-        for x, y in _both_orders(self._args(node)):
-            shifted = self._lower_one(y) if y.op == "shr" and self._only_reader(y) else None
-            if shifted and shifted.op == "scale":
-                args, nodes = (x.name, *shifted.args), (*shifted.nodes, node)
-                return replace(shifted, name=node.name, op="add", n=node.n, args=args, nodes=nodes)
-        return self._plain(node, "add", p=1)
+        return self._add_scaled(node) or self._plain(node, "add", p=1)
+
+    def _add_scaled(self, node: Node) -> Instruction | None:
+        """``x + shr(y·p, s)``, or else ``x + y·p``, where p is one number."""
+        pairs = _both_orders(self._args(node))
+        for op, (x, y) in itertools.product(("shr", "mul"), pairs):
+            scaled = self._lower_one(y) if y.op == op and self._only_reader(y) else None
+            if scaled and scaled.op == "scale" and (op == "shr" or not self._in_halves(scaled)):
+                args, nodes = (x.name, *scaled.args), (*scaled.nodes, node)
+                return replace(scaled, name=node.name, op="add", n=node.n, args=args, nodes=nodes)
+        return None
+
+    def _in_halves(self, scaled: Instruction) -> bool:
+        """Whether it reads a product of spikes, two rows at once in 16 bits, which no sum reads."""
+        read = self.program[scaled.args[0]]
+        return read.op == "matvec" and self._matvec(read).op == "event"
 
     def _sub(self, node: Node) -> Instruction:
         x, y = self._args(node)
