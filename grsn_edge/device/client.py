@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
+from grsn_edge.closing import Closing
 from grsn_edge.device.frames import crc32c
 from grsn_edge.device.loading import image_for, pieces
 from grsn_edge.device.protocol import (
@@ -41,7 +41,7 @@ _SLOW = 60.0
 """Seconds that a device may take to replay golden vectors, or to erase a slot."""
 
 
-class Device:
+class Device(Closing):
     """An open device.
 
     Example::
@@ -111,17 +111,6 @@ class Device:
         """Give the port back.  The device goes on, and keeps its state."""
         self._session.id = 0
         self._session.transport.close()
-
-    def __enter__(self) -> Device:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # ---- what it is ----
 

@@ -6,14 +6,15 @@ import os
 import select
 import socket
 from contextlib import suppress
-from types import TracebackType
+
+from grsn_edge.closing import Closing
 
 __all__ = ["Wire"]
 
 MOST = 65536  # bytes taken from one end at once
 
 
-class Wire:
+class Wire(Closing):
     """Both ends lead to the board; what it sends goes to the end that spoke last, as on a bus.
 
     Attributes:
@@ -91,17 +92,6 @@ class Wire:
             if descriptor >= 0:
                 with suppress(OSError):
                     os.close(descriptor)
-
-    def __enter__(self) -> Wire:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()

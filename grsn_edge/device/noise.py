@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 
+from grsn_edge.closing import Closing
 from grsn_edge.device.transport import SocketTransport, Transport, open_transport
 from grsn_edge.errors import DeviceLost
 
@@ -119,7 +119,7 @@ class _Direction:
         return [frame[:at], frame[at:]]
 
 
-class NoisyLine:
+class NoisyLine(Closing):
     """A proxy with an address of its own, between a host and a device.
 
     Example::
@@ -162,17 +162,6 @@ class NoisyLine:
         self._listener.close()
         if self._device is not None:
             self._device.close()
-
-    def __enter__(self) -> NoisyLine:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _run(self) -> None:
         self._listener.settimeout(_ACCEPT_S)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from abc import ABC
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grsn_edge.backends import Act
+from grsn_edge.closing import Closing
 from grsn_edge.device import Device
 from grsn_edge.device.policy import DevicePolicy
 from grsn_edge.device.protocol import Counter
@@ -32,7 +32,7 @@ _COUNTS: Mapping[Counter, tuple[LatencyKind, Unit]] = {
 }
 
 
-class Target(ABC):
+class Target(Closing):
     """A policy somewhere, ready to step; a context manager.
 
     ``kind`` and ``unit`` say what :attr:`cost` counts; ``details`` are for the record.
@@ -72,12 +72,6 @@ class Target(ABC):
 
     def close(self) -> None:
         """Give back what the target holds."""
-
-    def __enter__(self) -> Target:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class HostTarget(Target):

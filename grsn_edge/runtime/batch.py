@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from grsn_edge.backends import Values, backend
+from grsn_edge.closing import Closing
 from grsn_edge.errors import ObservationError, UsageError
 from grsn_edge.policy import ACTION, OBSERVATION, Policy, load
 from grsn_edge.program import IntArray
@@ -19,7 +19,7 @@ from grsn_edge.runtime.streaming import check_action, default_backend
 __all__ = ["PolicyBatch"]
 
 
-class PolicyBatch:
+class PolicyBatch(Closing):
     """``streams`` independent streams of one policy, each with its own state.
 
     Every stream gives what a :class:`StreamingPolicy` of its own would give.
@@ -131,17 +131,6 @@ class PolicyBatch:
     def close(self) -> None:
         """End the threads and give back what the backend holds."""
         self._runner.close()
-
-    def __enter__(self) -> PolicyBatch:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _decoded(self, observations: npt.ArrayLike) -> npt.NDArray[Any]:
         code = self.policy.encoder.encode(observations)

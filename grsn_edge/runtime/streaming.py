@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from grsn_edge.backends import Act, ActInto, Values, backend
+from grsn_edge.closing import Closing
 from grsn_edge.errors import IntegrityError, ObservationError, UsageError
 from grsn_edge.policy import ACTION, OBSERVATION, Channel, Policy, load, model_hash
 from grsn_edge.program import IntArray
@@ -58,7 +58,7 @@ class PolicySpec:
     model_hash: str
 
 
-class StreamingPolicy:
+class StreamingPolicy(Closing):
     """A policy with its state.
 
     Example::
@@ -168,17 +168,6 @@ class StreamingPolicy:
     def close(self) -> None:
         """Give back what the backend holds."""
         self._runner.close()
-
-    def __enter__(self) -> StreamingPolicy:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def step_integers(self, observation: npt.ArrayLike) -> IntArray:
         """As :attr:`step`, but the integers of the program's action, int64 ``(m,)``, undecoded."""

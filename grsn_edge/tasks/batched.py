@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from grsn_edge.closing import Closing
 from grsn_edge.errors import TaskError
 from grsn_edge.policy.encoder import FloatArray
 from grsn_edge.tasks.base import BoolArray, Step, Task
@@ -17,7 +17,7 @@ from grsn_edge.tasks.sensors import Sensors
 __all__ = ["BatchedEnv"]
 
 
-class BatchedEnv:
+class BatchedEnv(Closing):
     """``batch`` episodes of a task side by side.  :meth:`reset` it before use.
 
     An ended episode is not begun again by itself; what it gives until :meth:`reset` is not to be
@@ -98,14 +98,3 @@ class BatchedEnv:
     def close(self) -> None:
         """End the simulators, if there are any; may be called again."""
         self.worlds.close()
-
-    def __enter__(self) -> BatchedEnv:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
+from grsn_edge.closing import Closing
 from grsn_edge.errors import ObservationError, UsageError
 from grsn_edge.policy import Policy, load
 from grsn_edge.runtime import PolicyBatch
@@ -20,7 +20,7 @@ TEAM = "team"
 """Key of a policy's provenance under which its :class:`Layout` stands."""
 
 
-class TeamPolicy:
+class TeamPolicy(Closing):
     """A team of agents, or many teams, that run one policy.
 
     Agents exchange nothing: an agent's action depends on its own observations and actions only,
@@ -89,17 +89,6 @@ class TeamPolicy:
     def close(self) -> None:
         """Give back what the backend holds."""
         self._batch.close()
-
-    def __enter__(self) -> TeamPolicy:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def layout_of(policy: Policy) -> Layout:

@@ -15,6 +15,7 @@ ROOT = Path(grsn_edge.__file__).parent
 
 LAYERS = (
     "errors",
+    "closing",
     "program",
     "neurons",
     "policy",
