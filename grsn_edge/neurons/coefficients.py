@@ -15,21 +15,29 @@ into groups costs more loops and copies than it saves (``docs/quantisation.md``)
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from grsn_edge.errors import UsageError
-from grsn_edge.neurons.base import INT16_MAX, Array, Integers, Params, Plan, Quantiser, exact
+from grsn_edge.neurons.base import (
+    INT16_MAX,
+    Array,
+    Cell,
+    Integers,
+    Params,
+    Plan,
+    Quantiser,
+    exact,
+)
 from grsn_edge.program import Value
 
 __all__ = [
     "Coefficients",
+    "LeakyCell",
     "bounds",
-    "check_coefficients",
-    "headroom",
-    "keep_plan",
     "kept",
     "leak_integers",
     "leak_slope",
@@ -43,10 +51,42 @@ Coefficients = Literal["q15", "pow2"]
 _FASTEST, _SLOWEST = 1, 7  # k
 
 
-def check_coefficients(kind: str, coefficients: str) -> None:
-    """Raise :class:`UsageError` where it is none of :data:`Coefficients`."""
-    if coefficients not in ("q15", "pow2"):
-        raise UsageError(f"{kind}: coefficients are 'q15' or 'pow2', not '{coefficients}'")
+@dataclass(frozen=True)
+class LeakyCell(Cell):
+    """A cell with a leak for each neuron, the parameter ``leak``.
+
+    Args:
+        coefficients: leaks in ``q15``, or one power of two for the layer, ``pow2``; by name only.
+    """
+
+    coefficients: Coefficients = field(default="q15", kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.coefficients not in ("q15", "pow2"):
+            raise UsageError(
+                f"{self.kind}: coefficients are 'q15' or 'pow2', not '{self.coefficients}'"
+            )
+
+    def beta(self, p: Params) -> Array:
+        """β as the float step uses it, a tensor ``(size,)``."""
+        return leaks(p["leak"], self.coefficients)
+
+    @property
+    def headroom(self) -> float:
+        """How much more than in int16 what leaks must leave free."""
+        return 1.0 if self.coefficients == "q15" else 2.0
+
+    def keep_plan(self, p: Params) -> tuple[npt.NDArray[np.float64], Plan]:
+        """What the drive is multiplied with beforehand, ``(size,)``, and what the plan keeps.
+
+        ``1 - β`` and nothing; or 1, because the shift comes behind the drive, and k.
+        """
+        keep = 1.0 - 1.0 / (1.0 + np.exp(-np.asarray(p["leak"], np.float64)))
+        if self.coefficients == "q15":
+            return keep, {}
+        shift = float(np.clip(-np.rint(np.log2(keep).mean()), _FASTEST, _SLOWEST))
+        return np.ones(keep.shape), {"leak_shift": exact(shift)}
 
 
 # ---- in floats -----------------------------------------------------------------------------------
@@ -70,31 +110,14 @@ def leak_slope(leak: Array) -> Array:
 # ---- from float to integers ----------------------------------------------------------------------
 
 
-def headroom(coefficients: Coefficients) -> float:
-    """How much more than in int16 a value must leave free."""
-    return 1.0 if coefficients == "q15" else 2.0
-
-
 def bounds(plan: Plan) -> tuple[int, int]:
     """Least and greatest integer of what leaks."""
     bits = 14 if "leak_shift" in plan else 15
     return -(1 << bits), (1 << bits) - 1
 
 
-def keep_plan(p: Params, coefficients: Coefficients) -> tuple[npt.NDArray[np.float64], Plan]:
-    """What the drive is multiplied with beforehand, ``(size,)``, and what the plan keeps.
-
-    ``1 - β`` and nothing; or 1, because the shift comes behind the drive, and k.
-    """
-    keep = 1.0 - 1.0 / (1.0 + np.exp(-np.asarray(p["leak"], np.float64)))
-    if coefficients == "q15":
-        return keep, {}
-    shift = float(np.clip(-np.rint(np.log2(keep).mean()), _FASTEST, _SLOWEST))
-    return np.ones(keep.shape), {"leak_shift": exact(shift)}
-
-
 def kept(p: Params, plan: Plan, q: Quantiser) -> Array:
-    """What the drive is multiplied with, as in :func:`keep_plan`."""
+    """What the drive is multiplied with, as in :meth:`LeakyCell.keep_plan`."""
     beta = q.sigmoid(p["leak"])
     if "leak_shift" not in plan:
         return 1.0 - beta

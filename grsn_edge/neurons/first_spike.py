@@ -32,7 +32,6 @@ from grsn_edge.errors import UsageError
 from grsn_edge.neurons.base import (
     INT16_MAX,
     Array,
-    Cell,
     Integers,
     Params,
     Plan,
@@ -44,17 +43,7 @@ from grsn_edge.neurons.base import (
     exact,
     reach,
 )
-from grsn_edge.neurons.coefficients import (
-    Coefficients,
-    bounds,
-    check_coefficients,
-    headroom,
-    keep_plan,
-    kept,
-    leak_integers,
-    leaks,
-    leaky,
-)
+from grsn_edge.neurons.coefficients import LeakyCell, bounds, kept, leak_integers, leaky
 from grsn_edge.neurons.membrane import BIAS_LIMIT, numbered
 from grsn_edge.program import Builder, IntArray, Value
 
@@ -65,14 +54,12 @@ _MOST_TICKS = 12
 
 
 @dataclass(frozen=True)
-class FirstSpike(Cell):
+class FirstSpike(LeakyCell):
     """First-to-spike read-out; see the module's equations.
 
     Args:
         ticks: small steps in one environment step.
         theta: threshold θ.
-        coefficients: leaks in ``q15``, or one power of two for the layer, ``pow2``:
-            :mod:`grsn_edge.neurons.coefficients`.
     """
 
     kind: ClassVar[str] = "first_spike"
@@ -80,14 +67,11 @@ class FirstSpike(Cell):
 
     ticks: int = 8
     theta: float = 1.0
-    coefficients: Coefficients = "q15"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not (2 <= self.ticks <= _MOST_TICKS and self.theta > 0):
             raise UsageError(f"first_spike: 2 to {_MOST_TICKS} ticks, theta is positive")
-
-        check_coefficients(self.kind, self.coefficients)
 
     def axes(self) -> Mapping[str, tuple[str, ...]]:
         """Rows of actions."""
@@ -112,7 +96,7 @@ class FirstSpike(Cell):
         self, p: Params, x: Array, state: Mapping[str, Array], spike: SpikeFunction
     ) -> tuple[Array, States]:
         """One step of the module's equations."""
-        drive, kappa = p["bias"].addmm(x, p["weight"].T), leaks(p["leak"], self.coefficients)
+        drive, kappa = p["bias"].addmm(x, p["weight"].T), self.beta(p)
         u, fired, since = state["u"], 0.0 * drive, 0.0 * drive
         for _ in range(self.ticks):
             u = drive + kappa * (u - drive)
@@ -127,10 +111,10 @@ class FirstSpike(Cell):
         """One unit in which θ is a power of two and int16 holds twice the largest drive."""
         drive = record.x @ p["weight"].T + p["bias"]
         most = max(2.0 * float(np.abs(drive).max(initial=0.0)), 2.0 * self.theta)
-        most *= headroom(self.coefficients)
+        most *= self.headroom
         bits = int(np.clip(np.floor(np.log2(INT16_MAX * self.theta / most)), 9, 14))
         unit = self.theta * 2.0**-bits
-        keep, shifts = keep_plan(p, self.coefficients)
+        keep, shifts = self.keep_plan(p)
         layer = (p["weight"] * keep[:, None]).reshape(1, -1)
         finest = float(reach(layer, self.weight_limit)[0]) * x.scale / self.weight_limit
         exponent = int(np.clip(np.ceil(np.log2(max(finest, 1e-9) / unit)), -30, 10))

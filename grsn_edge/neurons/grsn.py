@@ -39,7 +39,6 @@ from grsn_edge.errors import UsageError
 from grsn_edge.neurons.base import (
     INT16_MAX,
     Array,
-    Cell,
     Integers,
     Params,
     Plan,
@@ -55,17 +54,7 @@ from grsn_edge.neurons.base import (
     membrane_range,
     reach,
 )
-from grsn_edge.neurons.coefficients import (
-    Coefficients,
-    bounds,
-    check_coefficients,
-    headroom,
-    keep_plan,
-    kept,
-    leak_slope,
-    leaks,
-    leaky,
-)
+from grsn_edge.neurons.coefficients import LeakyCell, bounds, kept, leak_slope, leaky
 from grsn_edge.neurons.leaks import LeakInit, check_leak_init, initial_leaks
 from grsn_edge.neurons.membrane import (
     BIAS_LIMIT,
@@ -87,7 +76,7 @@ _MEMORY = {"hold": (1.0, 1.0), "relay": (-2.0, 2.0)}
 
 
 @dataclass(frozen=True)
-class Grsn(Cell):
+class Grsn(LeakyCell):
     """Gated recurrent spiking neurons; see the module's equations.
 
     Args:
@@ -98,8 +87,6 @@ class Grsn(Cell):
             gates that replace it at each step, so that a spike hands on what came before it; the
             second learns sequences, the first integrates.
         inner_steps: neuron steps in one environment step; above 1 the output is their mean.
-        coefficients: leaks in ``q15``, or one power of two for the layer, ``pow2``:
-            :mod:`grsn_edge.neurons.coefficients`.
     """
 
     kind: ClassVar[str] = "grsn"
@@ -110,7 +97,6 @@ class Grsn(Cell):
     beta_init: LeakInit = "uniform"
     memory: Literal["hold", "relay"] = "hold"
     inner_steps: int = 1
-    coefficients: Coefficients = "q15"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -119,7 +105,6 @@ class Grsn(Cell):
         if self.memory not in ("hold", "relay"):
             raise UsageError(f"grsn: memory is 'hold' or 'relay', not '{self.memory}'")
         check_leak_init(self.kind, self.beta_init)
-        check_coefficients(self.kind, self.coefficients)
         if not 1 <= self.inner_steps <= MOST_INNER_STEPS:
             raise UsageError(f"grsn: 1 to {MOST_INNER_STEPS} inner steps, not {self.inner_steps}")
 
@@ -187,7 +172,7 @@ class Grsn(Cell):
         candidate = gates[:, self.size :].relu()
         c = candidate + forget * (state["c"] - candidate)
         current = p["b_in"].addmm(x, p["w_in"].T) + c if self._recurrent else c
-        u = current + leaks(p["leak"], self.coefficients) * (state["u"] - current)
+        u = current + self.beta(p) * (state["u"] - current)
         o = spike(u - self.theta)
         after = {"u": u - self.theta * o.detach(), "c": c}
         if self._recurrent:
@@ -209,7 +194,7 @@ class Grsn(Cell):
         x, before, keep = tape.x, tape.before, tape.keep
         gates = before["o"] @ p["w_gates"].T + p["b_gates"]
         forget, candidate = gates[..., :H].sigmoid(), gates[..., H:].relu()
-        beta = leaks(p["leak"], self.coefficients)
+        beta = self.beta(p)
         current = x @ p["w_in"].T + p["b_in"] + tape.after["c"]
         spike_slope = surrogate(current + beta * (before["u"] - current) - self.theta)
         slopes = (
@@ -253,7 +238,7 @@ class Grsn(Cell):
         candidate_exponent = exponent_to_fill(most)
         fired = (record.out > 0) * self.theta
         reached = membrane_range(self.theta, record.after["u"], record.after["u"] + fired)
-        reached *= headroom(self.coefficients)
+        reached *= self.headroom
         plan: Plan = {
             "forget_unit": exact(forget_unit),
             "forget_shift": exact(forget_shift),
@@ -264,7 +249,7 @@ class Grsn(Cell):
             "input_scale": exact(x.scale),
             "gate_scale": exact(gate_input.scale),
         }
-        keep, shifts = keep_plan(p, self.coefficients)
+        keep, shifts = self.keep_plan(p)
         if shifts:
             return plan | shifts | self._one_unit(p, plan, keep, x)
         if self._recurrent:

@@ -31,7 +31,6 @@ from grsn_edge.errors import UsageError
 from grsn_edge.neurons.base import (
     INT16_MAX,
     Array,
-    Cell,
     Integers,
     Params,
     Plan,
@@ -42,17 +41,7 @@ from grsn_edge.neurons.base import (
     States,
     membrane_range,
 )
-from grsn_edge.neurons.coefficients import (
-    Coefficients,
-    bounds,
-    check_coefficients,
-    headroom,
-    keep_plan,
-    kept,
-    leak_integers,
-    leaks,
-    leaky,
-)
+from grsn_edge.neurons.coefficients import LeakyCell, bounds, kept, leak_integers, leaky
 from grsn_edge.neurons.leaks import LeakInit, check_leak_init, initial_leaks
 from grsn_edge.neurons.membrane import (
     MOST_INNER_STEPS,
@@ -68,7 +57,7 @@ __all__ = ["Lif"]
 
 
 @dataclass(frozen=True)
-class Lif(Cell):
+class Lif(LeakyCell):
     """Leaky integrate-and-fire neurons; see the module's equations.
 
     Args:
@@ -76,8 +65,6 @@ class Lif(Cell):
         theta: threshold θ, in the unit of the float membrane.
         beta_init: how the leaks β are drawn, ``uniform``, ``log`` or ``gamma``.
         inner_steps: neuron steps in one environment step; above 1 the output is their mean.
-        coefficients: leaks in ``q15``, or one power of two for the layer, ``pow2``:
-            :mod:`grsn_edge.neurons.coefficients`.
     """
 
     kind: ClassVar[str] = "lif"
@@ -87,14 +74,12 @@ class Lif(Cell):
     theta: float = 0.5
     beta_init: LeakInit = "uniform"
     inner_steps: int = 1
-    coefficients: Coefficients = "q15"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.reset not in ("soft", "hard") or not self.theta > 0:
             raise UsageError("lif: reset is 'soft' or 'hard', theta is positive")
         check_leak_init(self.kind, self.beta_init)
-        check_coefficients(self.kind, self.coefficients)
         if not 1 <= self.inner_steps <= MOST_INNER_STEPS:
             raise UsageError(f"lif: 1 to {MOST_INNER_STEPS} inner steps, not {self.inner_steps}")
 
@@ -125,7 +110,7 @@ class Lif(Cell):
     ) -> tuple[Array, States]:
         """One step of the module's equations."""
         drive = p["b_in"].addmm(x, p["w_in"].T)
-        beta, rest, spikes = leaks(p["leak"], self.coefficients), state["u"], []
+        beta, rest, spikes = self.beta(p), state["u"], []
         for _ in range(self.inner_steps):
             u = drive + beta * (rest - drive)
             o = spike(u - self.theta)
@@ -136,10 +121,10 @@ class Lif(Cell):
 
     def plan(self, p: Params, x: Signal, record: Record) -> Plan:
         """Scales from the weights and from the largest membrane of the roll-outs."""
-        keep, shifts = keep_plan(p, self.coefficients)
+        keep, shifts = self.keep_plan(p)
         u = record.after["u"]
         reached = membrane_range(self.theta, u, u + (record.out > 0) * self.theta)
-        reached *= headroom(self.coefficients)
+        reached *= self.headroom
         return shifts | drive_plan(p["w_in"], keep, x, reached, self.weight_limit)
 
     def integers(self, p: Params, plan: Plan, q: Quantiser) -> Integers:

@@ -19,7 +19,6 @@ import numpy.typing as npt
 from grsn_edge.neurons.base import (
     INT16_MAX,
     Array,
-    Cell,
     Integers,
     Params,
     Plan,
@@ -33,18 +32,7 @@ from grsn_edge.neurons.base import (
     exact,
     reach,
 )
-from grsn_edge.neurons.coefficients import (
-    Coefficients,
-    bounds,
-    check_coefficients,
-    headroom,
-    keep_plan,
-    kept,
-    leak_integers,
-    leak_slope,
-    leaks,
-    leaky,
-)
+from grsn_edge.neurons.coefficients import LeakyCell, bounds, kept, leak_integers, leak_slope, leaky
 from grsn_edge.neurons.membrane import BIAS_LIMIT
 from grsn_edge.program import Builder, IntArray, Value
 
@@ -52,24 +40,17 @@ __all__ = ["Readout"]
 
 
 @dataclass(frozen=True)
-class Readout(Cell):
+class Readout(LeakyCell):
     """Leaky-integrator read-out; see the module's text.
 
     Args:
         leaky: whether values are integrated over time; False reads the layer directly.
-        coefficients: leaks in ``q15``, or one power of two for the layer, ``pow2``:
-            :mod:`grsn_edge.neurons.coefficients`.
     """
 
     kind: ClassVar[str] = "readout"
     summary: ClassVar[str] = "leaky-integrator read-out, one value per action"
 
     leaky: bool = True
-    coefficients: Coefficients = "q15"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_coefficients(self.kind, self.coefficients)
 
     def axes(self) -> Mapping[str, tuple[str, ...]]:
         """Rows of actions."""
@@ -96,7 +77,7 @@ class Readout(Cell):
         drive = p["bias"].addmm(x, p["weight"].T)
         if not self.leaky:
             return drive, {}
-        v = drive + leaks(p["leak"], self.coefficients) * (state["v"] - drive)
+        v = drive + self.beta(p) * (state["v"] - drive)
         return v, {"v": v}
 
     def scan_backward(
@@ -111,7 +92,7 @@ class Readout(Cell):
         x, grad_v = tape.x, grad_out.clone()
         grad_drive, params, state = grad_v, {}, {}
         if self.leaky:
-            kappa, after = leaks(p["leak"], self.coefficients), grad_final["v"]
+            kappa, after = self.beta(p), grad_final["v"]
             for t in range(x.shape[0] - 1, -1, -1):
                 grad_v[t] += after
                 after = grad_v[t] * kappa * tape.keep[t]
@@ -125,11 +106,11 @@ class Readout(Cell):
 
     def plan(self, p: Params, x: Signal, record: Record) -> Plan:
         """One unit for all actions, from the largest weight and the largest recorded value."""
-        keep, shifts = keep_plan(p, self.coefficients) if self.leaky else (np.ones(self.size), {})
+        keep, shifts = self.keep_plan(p) if self.leaky else (np.ones(self.size), {})
         layer = (p["weight"] * keep[:, None]).reshape(1, -1)
         finest = float(reach(layer, self.weight_limit)[0]) * x.scale / self.weight_limit
         needed = max(2.0 * float(np.abs(record.out).max(initial=0.0)), 1.0) / INT16_MAX
-        needed *= headroom(self.coefficients) if self.leaky else 1.0
+        needed *= self.headroom if self.leaky else 1.0
         exponent = int(np.clip(np.floor(np.log2(max(finest, 1e-9) / needed)), -30, 10))
         unit = max(needed, finest * 2.0**-exponent)
         return {

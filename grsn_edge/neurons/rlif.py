@@ -30,7 +30,6 @@ from grsn_edge.errors import UsageError
 from grsn_edge.neurons.base import (
     INT16_MAX,
     Array,
-    Cell,
     Integers,
     Params,
     Plan,
@@ -45,18 +44,7 @@ from grsn_edge.neurons.base import (
     membrane_range,
     reach,
 )
-from grsn_edge.neurons.coefficients import (
-    Coefficients,
-    bounds,
-    check_coefficients,
-    headroom,
-    keep_plan,
-    kept,
-    leak_integers,
-    leak_slope,
-    leaks,
-    leaky,
-)
+from grsn_edge.neurons.coefficients import LeakyCell, bounds, kept, leak_integers, leak_slope, leaky
 from grsn_edge.neurons.leaks import LeakInit, check_leak_init, initial_leaks
 from grsn_edge.neurons.membrane import drive_integers, drive_plan
 from grsn_edge.program import Builder, IntArray, Value
@@ -65,14 +53,12 @@ __all__ = ["Rlif"]
 
 
 @dataclass(frozen=True)
-class Rlif(Cell):
+class Rlif(LeakyCell):
     """Recurrent leaky integrate-and-fire neurons; see the module's equations.
 
     Args:
         theta: threshold θ, in the unit of the float membrane.
         beta_init: how the leaks β are drawn, ``uniform``, ``log`` or ``gamma``.
-        coefficients: leaks in ``q15``, or one power of two for the layer, ``pow2``:
-            :mod:`grsn_edge.neurons.coefficients`.
     """
 
     kind: ClassVar[str] = "rlif"
@@ -80,14 +66,12 @@ class Rlif(Cell):
 
     theta: float = 0.5
     beta_init: LeakInit = "uniform"
-    coefficients: Coefficients = "q15"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.theta > 0:
             raise UsageError("rlif: theta is positive")
         check_leak_init(self.kind, self.beta_init)
-        check_coefficients(self.kind, self.coefficients)
 
     @property
     def spikes(self) -> bool:
@@ -119,7 +103,7 @@ class Rlif(Cell):
     ) -> tuple[Array, States]:
         """One step of the module's equations."""
         drive = p["b_in"].addmm(x, p["w_in"].T) + state["o"] @ p["w_rec"].T
-        u = drive + leaks(p["leak"], self.coefficients) * (state["u"] - drive)
+        u = drive + self.beta(p) * (state["u"] - drive)
         o = spike(u - self.theta)
         return o, {"u": u - self.theta * o.detach(), "o": o}
 
@@ -134,7 +118,7 @@ class Rlif(Cell):
         """Reverse of :meth:`float_step` over a sequence; what needs no order runs at once."""
         x, before, keep = tape.x, tape.before, tape.keep
         drive = x @ p["w_in"].T + p["b_in"] + before["o"] @ p["w_rec"].T
-        beta = leaks(p["leak"], self.coefficients)
+        beta = self.beta(p)
         slope = surrogate(drive + beta * (before["u"] - drive) - self.theta)
         rest, recurrent = beta * keep, (1.0 - beta)[:, None] * p["w_rec"]
         grad_u = x.new_empty(grad_out.shape)
@@ -158,10 +142,10 @@ class Rlif(Cell):
 
     def plan(self, p: Params, x: Signal, record: Record) -> Plan:
         """Scales from the weights and from the largest membrane of the roll-outs."""
-        keep, shifts = keep_plan(p, self.coefficients)
+        keep, shifts = self.keep_plan(p)
         u = record.after["u"]
         reached = membrane_range(self.theta, u, u + record.out * self.theta)
-        reached *= headroom(self.coefficients)
+        reached *= self.headroom
         plan = shifts | drive_plan(p["w_in"], keep, x, reached, self.weight_limit)
         finest = keep * reach(p["w_rec"], self.weight_limit) / self.weight_limit
         exponent = np.ceil(np.log2(np.max(finest / plan["u_unit"])))
