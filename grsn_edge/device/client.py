@@ -25,8 +25,9 @@ from grsn_edge.device.protocol import (
 )
 from grsn_edge.device.reports import DeviceInfo, Profile, policy_name
 from grsn_edge.device.session import Session
+from grsn_edge.device.stepping import checked, profile_requests, profiled_rows, step_requests
 from grsn_edge.device.transport import Transport, open_transport
-from grsn_edge.errors import ModelMismatch, ObservationError, StateError, UsageError
+from grsn_edge.errors import ModelMismatch, StateError, UsageError
 from grsn_edge.policy import ACTION, Policy, model_hash
 from grsn_edge.program import IntArray
 
@@ -35,8 +36,6 @@ __all__ = ["Device", "DeviceInfo", "Profile"]
 Progress = Callable[[int, int], None]
 """``progress(done, total)``, in bytes."""
 
-_STEP_HEADER, _STEP_REPLY, _PROFILE_HEADER = 2, 16, 6
-_MOST_STEPS, _MOST_PROFILED, _PROFILE_PIECE = 255, 65535, 1000
 _SLOW = 60.0
 """Seconds that a device may take to replay golden vectors, or to erase a slot."""
 
@@ -244,9 +243,7 @@ class Device(Closing):
         if steps < 1:
             raise UsageError("profiling takes at least one step")
         rows = self._codes(codes, 2)
-        width = self.format.observation * self.model.observation_n
-        fitting = min(_MOST_STEPS, (self._session.hello.payload - _PROFILE_HEADER) // width)
-        rows = rows[: max(1, fitting)]
+        rows = profiled_rows(rows, self.model, self.format, self._session.hello.payload)
         self.reset()
         pieces = list(self._profile_pieces(rows, steps))
         self.reset()
@@ -346,39 +343,17 @@ class Device(Closing):
         self._session.contract = bytes.fromhex(self.model.hash[:8] or "00000000")
 
     def _codes(self, codes: npt.ArrayLike, ndim: int) -> IntArray:
-        array = np.asarray(codes)
-        n = self.model.observation_n
-        if array.ndim != ndim or array.shape[-1] != n or array.dtype.kind not in "iub":
-            raise ObservationError(
-                f"observation codes of this device are integers {('(n,)', '(T, n)')[ndim - 1]} "
-                f"with n = {n}, not {array.dtype} {array.shape}"
-            )
-        limit = 2 ** (8 * self.format.observation - 1)
-        if array.size and not (array.min() >= -limit and array.max() < limit):
-            raise ObservationError(f"observation codes lie in [{-limit}, {limit - 1}]")
-        return array.astype(np.int64)
+        return checked(codes, ndim, self.model, self.format)
 
     def _steps(self, rows: IntArray, check: bool, quality: int) -> Iterator[StepReply]:
-        form, model, room = self.format, self.model, self._session.hello.payload
-        by_request = (room - _STEP_HEADER) // max(1, model.observation_n * form.observation)
-        by_reply = (room - _STEP_REPLY) // max(1, model.action_n * form.action)
-        most = max(1, min(_MOST_STEPS, by_request, by_reply))
-        requests = (
-            bytes([len(piece), form.byte(with_state_crc=check, quality=quality)]) + form.pack(piece)
-            for piece in (rows[at : at + most] for at in range(0, len(rows), most))
-        )
+        form, model = self.format, self.model
+        requests = step_requests(rows, model, form, self._session.hello.payload, check, quality)
         for reply in self._session.stream(Command.STEP, requests, for_model=True):
             self.last = StepReply.unpack(reply, form, model.action_n)
             yield self.last
 
     def _profile_pieces(self, rows: IntArray, steps: int) -> Iterator[ProfileReply]:
-        """Pieces that end on a whole round, so that the next begins with the first row again."""
-        most = min(_MOST_PROFILED, max(1, _PROFILE_PIECE // len(rows)) * len(rows))
-        header = bytes([self.format.byte(), len(rows)])
-        requests = (
-            header + min(most, steps - done).to_bytes(4, "little") + self.format.pack(rows)
-            for done in range(0, steps, most)
-        )
+        requests = profile_requests(rows, steps, self.format)
         for reply in self._session.stream(
             Command.PROFILE, requests, for_model=True, patience=_SLOW
         ):
