@@ -32,7 +32,7 @@ os.environ.setdefault("GRSN_EDGE_WORKERS", "1")
 from grsn_edge.policy import dumps, loads, model_hash, save
 from grsn_edge.program import memory, operations
 from grsn_edge.runtime import StreamingPolicy, play_episodes
-from grsn_edge.tasks import Task, task
+from grsn_edge.tasks import task
 from grsn_edge.tasks.environments import make_environment
 from grsn_edge.training.pipeline import train
 from grsn_edge.training.recipes import recipe
@@ -153,16 +153,35 @@ def ship(rows: Sequence[Row], folder: Path) -> None:
         mine = [row for row in rows if row.job.task == name]
         policy = loads(mine[0].policy)
         save(policy, folder / f"{name}.grsn")
-        (folder / f"{name}.md").write_text(card(policy, mine), encoding="utf-8")
+        (folder / f"{name}.md").write_text(
+            card(policy, mine[0].job.command, mine[0].rate, played(mine)), encoding="utf-8"
+        )
 
 
-def card(policy, rows: Sequence[Row]) -> str:  # type: ignore[no-untyped-def]
-    """A policy's card."""
-    first, chosen = rows[0], task(rows[0].job.task)
+def played(rows: Sequence[Row]) -> str:
+    """The returns of a policy's card."""
+    known = solved(rows[0].job.task)
+    return f"""\
+Means of {EPISODES} fresh episodes, the frozen policies step by step in gymnasium through the `c`
+backend; this file is the first seed. Printed by `python tools/bench_training.py`.{known}
+
+{table(rows)}"""
+
+
+def card(policy, command: str, rate: float, returns: str) -> str:  # type: ignore[no-untyped-def]
+    """A policy's card.
+
+    Args:
+        policy: frozen.
+        command: that makes it.
+        rate: mean spikes per neuron and step.
+        returns: Markdown on what it reached.
+    """
+    chosen = task(policy.name)
     summary = chosen.summary[0].upper() + chosen.summary[1:]
     seen = ", ".join(f"{c.name} ({c.unit})" for c in policy.observations)
     done = ", ".join(f"{c.name} ({c.unit})" for c in policy.actions)
-    spikes = {n.name: first.rate for n in policy.program if n.op == "ge" and n.interval.is_binary}
+    spikes = {n.name: rate for n in policy.program if n.op == "ge" and n.interval.is_binary}
     worst, typical = operations(policy.program).total, operations(policy.program, spikes).total
     sizes = memory(policy.program)
     cells = " → ".join(f"{c['kind']} {c['size']}" for c in policy.provenance["network"]["cells"])
@@ -178,26 +197,23 @@ def card(policy, rows: Sequence[Row]) -> str:  # type: ignore[no-untyped-def]
 - **observation**: {seen}; {policy.encoder.dtype}
 - **action**: {done}; {policy.decoder.kind}
 - **network**: {cells}
-- **file**: {len(first.policy):,} bytes
+- **file**: {len(dumps(policy)):,} bytes
 - **memory**: {sizes.constants:,} bytes of constants, {sizes.state} state, {sizes.scratch} scratch
 - **model hash**: `{model_hash(policy)}`
 
 Made by (and the same bytes again on the same versions):
 
 ```
-{first.job.command}
+{command}
 ```
 
 ## Returns
 
-Means of {EPISODES} fresh episodes, the frozen policies step by step in gymnasium through the `c`
-backend; this file is the first seed. Printed by `python tools/bench_training.py`.{solved(chosen)}
-
-{table(rows)}
+{returns}
 
 ## Operations per step
 
-Worst case (every neuron fires) and at the measured {100 * first.rate:.1f} % spikes.
+Worst case (every neuron fires) and at the measured {100 * rate:.1f} % spikes.
 
 | operation | worst case | typical |
 |---|---|---|
@@ -211,11 +227,11 @@ def changes(name: str, network: str) -> dict[str, float]:
     return found if network == "grsn" else {k: v for k, v in found.items() if k != "spike_rate"}
 
 
-def solved(known: Task) -> str:
+def solved(name: str) -> str:
     """From which return on gymnasium counts an environment as solved, where it says so."""
     from gymnasium.envs.registration import registry
 
-    spec = registry.get(getattr(known.dynamics, "environment", None) or "")
+    spec = registry.get(getattr(task(name).dynamics, "environment", None) or "")
     if spec is None or spec.reward_threshold is None:
         return ""
     return f" gymnasium\ncounts {spec.id} as solved from {spec.reward_threshold:,.0f} on."
