@@ -55,5 +55,6 @@ void grsn_port_watchdog(void) {}
 /* 7. A number that differs from boot to boot: a hardware random number, or noise and a counter. */
 uint32_t grsn_port_boot_id(void) { return grsn_port_cycles(); }
 
-/* With model slots, also grsn_port_slot, grsn_port_slot_erase and grsn_port_slot_write; ../m0/port.c
- * has them for an nRF51, ../stm32f405/port.c for an STM32, ../common/memory_slots.h in RAM. */
+/* With model slots, also grsn_port_slot, grsn_port_slot_erase and grsn_port_slot_write:
+ * ../common/nrf5.h has them for an nRF, ../stm32f405/port.c for an STM32, ../common/rp2350_flash.h
+ * for an RP2350, ../common/memory_slots.h in RAM. */
