@@ -99,15 +99,15 @@ def team_recipe(task_name: str, kind: str = "grsn", **changes: Any) -> TeamRecip
     task = team_task(task_name)
     if kind not in _MEMORIES:
         raise UsageError(f"no network '{kind}'; there are: {', '.join(team_network_kinds())}")
-    values = {**_FOR_TASK.get(task_name.partition("?")[0], {}), **changes}
-    hidden, updates = values.pop("hidden", 64), values.pop("updates", None)
+    updates, hidden = changes.pop("updates", None), changes.pop("hidden", 64)
+    values = {**_BUDGET, **_FOR_TASK.get(task_name.partition("?")[0], {}), **changes}
     cells = (
         cell("dense", n_in=task.layout.channels, size=hidden),
         *_MEMORIES[kind](hidden),
         cell("readout", n_in=hidden, size=task.layout.actions, leaky=False),
     )
     try:
-        made = TeamRecipe(task.name, Network(cells, "argmax"), **{**_BUDGET, **values})
+        made = TeamRecipe(task.name, Network(cells, "argmax"), **values)
     except TypeError as error:
         raise UsageError(f"a recipe has no such field: {error}") from None
     if updates is None:
@@ -145,6 +145,6 @@ _FOR_TASK: Mapping[str, Mapping[str, Any]] = {
         "envs": 64,
         "learn": 8,
         "updates": 80,
-        "tune_updates": 6,
+        "tune_updates": 3,
     },
 }

@@ -157,6 +157,14 @@ def test_recipes_name_what_they_do_not_know() -> None:
             team_recipe("battle", **change)
 
 
+def test_the_second_phase_is_shortened_with_the_first() -> None:
+    own = team_recipe("battle")
+    assert team_recipe("battle", updates=own.updates) == own
+    assert team_recipe("battle", updates=own.updates // 2).tune_updates == own.tune_updates // 2
+    assert team_recipe("battle", updates=1).tune_updates == 1
+    assert team_recipe("navigation-p", tune_updates=9).tune_updates == 9
+
+
 def test_a_run_that_has_only_begun_can_be_frozen(tmp_path: Path, capsys: Any) -> None:
     train_team(small(updates=3), seed=3, folder=tmp_path, watch=stop_after(1))
     before = (tmp_path / CHECKPOINT).read_bytes()
