@@ -7,7 +7,6 @@ that lives elsewhere.
 from __future__ import annotations
 
 import importlib
-import inspect
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 
 from grsn_edge.errors import UsageError
 from grsn_edge.neurons.base import Cell, Plan, Quantiser, Record, ScanGradients, ScanTape, Signal
+from grsn_edge.plugins import own_classes
 
 __all__ = [
     "Cell",
@@ -45,11 +45,7 @@ def _shipped() -> Mapping[str, type[Cell]]:
     found: dict[str, type[Cell]] = {}
     for info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{info.name}")
-        for _, member in inspect.getmembers(module, inspect.isclass):
-            if not issubclass(member, Cell) or member.__module__ != module.__name__:
-                continue
-            if not inspect.isabstract(member):
-                found[member.kind] = member
+        found |= {member.kind: member for member in own_classes(module, Cell)}
     return found
 
 

@@ -16,6 +16,7 @@ ROOT = Path(grsn_edge.__file__).parent
 LAYERS = (
     "errors",
     "closing",
+    "plugins",
     "program",
     "neurons",
     "policy",

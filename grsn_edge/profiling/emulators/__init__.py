@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-import pkgutil
 from functools import cache
 from typing import Any
 
 from grsn_edge.errors import UsageError
+from grsn_edge.plugins import file_names, own_classes
 from grsn_edge.profiling.emulators.base import Emulator, PolledEmulator, ScaledClock, SteppedClock
 from grsn_edge.profiling.emulators.script import (
     Script,
@@ -39,9 +38,7 @@ _SUFFIX = "_emulator"
 @cache
 def emulator_names() -> tuple[str, ...]:
     """The names of all emulators, sorted; a file ``ina_i2c_emulator.py`` is ``ina-i2c``."""
-    modules = (module.name for module in pkgutil.iter_modules(__path__))
-    found = (m.removesuffix(_SUFFIX) for m in modules if m.endswith(_SUFFIX))
-    return tuple(sorted(name.replace("_", "-") for name in found))
+    return tuple(sorted(name.replace("_", "-") for name in file_names(__path__, _SUFFIX)))
 
 
 @cache
@@ -50,11 +47,8 @@ def emulator_type(name: str) -> type[Emulator]:
     if name not in emulator_names():
         raise UsageError(f"no emulator '{name}'; there are: {', '.join(emulator_names())}")
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}{_SUFFIX}")
-    (found,) = (
-        member
-        for _, member in inspect.getmembers(module, inspect.isclass)
-        if issubclass(member, Emulator) and member.__module__ == module.__name__
-    )
+    found: type[Emulator]
+    (found,) = own_classes(module, Emulator)
     return found
 
 

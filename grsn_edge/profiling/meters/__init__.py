@@ -7,12 +7,11 @@ registry finds it by its file name and imports it only when it is asked for.
 from __future__ import annotations
 
 import importlib
-import inspect
-import pkgutil
 from functools import cache
 from typing import Any
 
 from grsn_edge.errors import UsageError
+from grsn_edge.plugins import file_names, own_classes
 from grsn_edge.profiling.meters.base import (
     HOST_CLOCK,
     Accuracy,
@@ -56,8 +55,7 @@ _SUFFIX = "_meter"
 @cache
 def meter_kinds() -> tuple[str, ...]:
     """The names of all meters, sorted; says nothing of whether they can be used here."""
-    modules = (module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(sorted(m.removesuffix(_SUFFIX) for m in modules if m.endswith(_SUFFIX)))
+    return file_names(__path__, _SUFFIX)
 
 
 @cache
@@ -65,12 +63,8 @@ def meter_type(kind: str) -> type[Meter]:
     """The class of this kind; raises :class:`UsageError` for an unknown one."""
     if kind not in meter_kinds():
         raise UsageError(f"no meter '{kind}'; there are: {', '.join(meter_kinds())}")
-    module = importlib.import_module(f"{__name__}.{kind}{_SUFFIX}")
-    (found,) = (
-        member
-        for _, member in inspect.getmembers(module, inspect.isclass)
-        if issubclass(member, Meter) and member.__module__ == module.__name__
-    )
+    found: type[Meter]
+    (found,) = own_classes(importlib.import_module(f"{__name__}.{kind}{_SUFFIX}"), Meter)
     return found
 
 
