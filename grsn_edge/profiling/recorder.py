@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from types import TracebackType
 
 from grsn_edge.errors import GrsnEdgeError, MeterFault
 from grsn_edge.profiling.ledger import Ledger, MarkFinder, Span
@@ -91,12 +90,7 @@ class Recorder:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.finish()
 
     def finish(self) -> None:

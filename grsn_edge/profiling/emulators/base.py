@@ -12,19 +12,27 @@ meter's own waiting for one that is only polled, so that tests of minutes take m
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from grsn_edge.errors import UsageError
 from grsn_edge.profiling.emulators.script import Script, bursts
 from grsn_edge.profiling.meters.base import HOST_CLOCK
 
-__all__ = ["Emulator", "PolledEmulator", "ScaledClock", "SteppedClock"]
+__all__ = [
+    "Emulator",
+    "FolderEmulator",
+    "PolledEmulator",
+    "ScaledClock",
+    "SteppedClock",
+    "ThreadedEmulator",
+]
 
 _E = TypeVar("_E", bound="Emulator")
 
@@ -85,12 +93,7 @@ class Emulator(ABC):
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -132,7 +135,28 @@ class SteppedClock:
 
 
 @dataclass
-class PolledEmulator(Emulator):
+class ThreadedEmulator(Emulator):
+    """An emulator with a thread that works until ``_quit`` is set."""
+
+    _thread: threading.Thread | None = field(default=None, init=False)
+    _quit: threading.Event = field(default_factory=threading.Event, init=False)
+
+    def work(self, task: Callable[[], None]) -> None:
+        """Begin a task in the thread."""
+        self._quit.clear()
+        self._thread = threading.Thread(target=task, daemon=True)
+        self._thread.start()
+
+    def halt(self) -> None:
+        """End the thread."""
+        self._quit.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+
+@dataclass
+class PolledEmulator(ThreadedEmulator):
     """An emulator that shows a present value: files, registers, a command.
 
     Args:
@@ -140,9 +164,6 @@ class PolledEmulator(Emulator):
     """
 
     live: bool = field(default=False, kw_only=True)
-    _thread: threading.Thread | None = field(default=None, init=False)
-    _quit: threading.Event = field(default_factory=threading.Event, init=False)
-
     update_s: ClassVar[float] = 0.01
     """How often a live one renews what it shows, in device seconds."""
 
@@ -158,18 +179,32 @@ class PolledEmulator(Emulator):
         """Show the beginning; follow the host's clock where live."""
         self.advance(0.0)
         if self.live:
-            self._quit.clear()
-            self._thread = threading.Thread(target=self._follow, daemon=True)
-            self._thread.start()
-
-    def halt(self) -> None:
-        """End the thread."""
-        self._quit.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+            self.work(self._follow)
 
     def _follow(self) -> None:
         began = time.perf_counter()
         while not self._quit.wait(self.update_s / self.speed):
             self.advance((time.perf_counter() - began) * self.speed)
+
+
+@dataclass
+class FolderEmulator(PolledEmulator):
+    """An emulator that shows its values in files of a temporary folder."""
+
+    _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, init=False)
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return Path(self._folder.name) if self._folder else Path()
+
+    def make_folder(self) -> None:
+        """An empty one, with the emulator's name in its own."""
+        self._folder = tempfile.TemporaryDirectory(prefix=f"grsn-edge-{self.name}-")
+
+    def stop(self) -> None:
+        """End the thread, and remove the folder."""
+        self.halt()
+        if self._folder:
+            self._folder.cleanup()
+            self._folder = None

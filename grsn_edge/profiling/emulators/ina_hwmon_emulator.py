@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
-from grsn_edge.profiling.emulators.base import PolledEmulator
+from grsn_edge.profiling.emulators.base import FolderEmulator
 from grsn_edge.profiling.emulators.ina_load import InaLoad
 from grsn_edge.profiling.meters.ina_chips import CHIPS
 
@@ -17,7 +15,7 @@ __all__ = ["InaHwmonEmulator"]
 
 
 @dataclass
-class InaHwmonEmulator(PolledEmulator):
+class InaHwmonEmulator(FolderEmulator):
     """An INA219 or INA226 with 100 mΩ."""
 
     name: ClassVar[str] = "ina-hwmon"
@@ -42,16 +40,10 @@ class InaHwmonEmulator(PolledEmulator):
     chip: str = field(default="ina226", kw_only=True)
     shunt_ohm: float = field(default=0.1, kw_only=True)
     fault_s: float = field(default=0.2, kw_only=True)
-    _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, init=False)
-
-    @property
-    def root(self) -> Path:
-        """The tree."""
-        return Path(self._folder.name) if self._folder else Path()
 
     def start(self) -> None:
         """Write the tree: a sensor of another kind, and the chip."""
-        self._folder = tempfile.TemporaryDirectory(prefix="grsn-edge-hwmon-")
+        self.make_folder()
         self._write("hwmon0/name", "coretemp")
         places = {"absent": [], "two": ["hwmon3", "hwmon4"]}.get(self.fault or "", ["hwmon3"])
         for place in places:
@@ -63,13 +55,6 @@ class InaHwmonEmulator(PolledEmulator):
             if self.chip != "ina219":
                 self._write(f"{place}/update_interval", str(interval))
         self.run()
-
-    def stop(self) -> None:
-        """Remove it."""
-        self.halt()
-        if self._folder:
-            self._folder.cleanup()
-            self._folder = None
 
     def options(self) -> dict[str, Any]:
         """The tree's place, the shunt, and a clock."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from grsn_edge.profiling.emulators.base import Emulator, ScaledClock
-from grsn_edge.profiling.emulators.pty_line import PtyLine
+from grsn_edge.profiling.emulators.pty_line import PtyEmulator
 
 __all__ = ["Lpm01aEmulator", "number"]
 
@@ -35,7 +33,7 @@ def number(value: float) -> str:
 
 
 @dataclass
-class Lpm01aEmulator(Emulator):
+class Lpm01aEmulator(PtyEmulator):
     """The script's D0 falling is an event on D7."""
 
     name: ClassVar[str] = "lpm01a"
@@ -61,12 +59,8 @@ class Lpm01aEmulator(Emulator):
     }
 
     fault_s: float = field(default=0.5, kw_only=True)
-    path: str = field(default="", init=False)
     commands: list[str] = field(default_factory=list, init=False)
 
-    _line: PtyLine | None = field(default=None, init=False)
-    _thread: threading.Thread | None = field(default=None, init=False)
-    _quit: threading.Event = field(default_factory=threading.Event, init=False)
     _streaming: bool = field(default=False, init=False)
     _rate: int = field(default=100, init=False)
     _slot: int = field(default=0, init=False)
@@ -74,37 +68,10 @@ class Lpm01aEmulator(Emulator):
     _faulted: bool = field(default=False, init=False)
     _temperatures: int = field(default=0, init=False)
 
-    def start(self) -> None:
-        """Open the pseudo-terminal and answer on it."""
-        self._line = PtyLine()
-        self.path = self._line.path
-        self._quit.clear()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Close it."""
-        self._quit.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        if self._line is not None:
-            self._line.close()
-            self._line = None
-
-    def options(self) -> dict[str, Any]:
-        """The port, the script's voltage, and a clock as fast as the device's."""
-        clock = ScaledClock(self.speed)
-        return {"port": self.path, "voltage_v": self.script.voltage_v, "clock": clock}
-
-    def hint(self) -> str:
-        """The port's name."""
-        volts = self.script.voltage_v
-        return f"grsn-edge meter read lpm01a --set port={self.path} voltage_v={volts}"
-
     # ---- the line --------------------------------------------------------------------------------
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
+        """Answer on the line."""
         rest = b""
         while not self._quit.is_set() and self._line is not None:
             line = self._line

@@ -10,7 +10,6 @@ import contextlib
 import json
 import math
 import socket
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from grsn_edge.profiling.emulators.base import Emulator, ScaledClock
+from grsn_edge.profiling.emulators.base import ScaledClock, ThreadedEmulator
 
 __all__ = ["OtiiEmulator"]
 
@@ -27,7 +26,7 @@ _BITS = {"i1": 1, "i2": 2}
 
 
 @dataclass
-class OtiiEmulator(Emulator):
+class OtiiEmulator(ThreadedEmulator):
     """One client at a time, as many after each other as come."""
 
     name: ClassVar[str] = "otii"
@@ -61,11 +60,9 @@ class OtiiEmulator(Emulator):
     )
 
     _socket: socket.socket | None = field(default=None, init=False)
-    _thread: threading.Thread | None = field(default=None, init=False)
     _port: int = field(default=0, init=False)
     _began: float | None = field(default=None, init=False)
     _stopped_s: float = field(default=math.inf, init=False)
-    _quit: threading.Event = field(default_factory=threading.Event, init=False)
 
     def start(self) -> None:
         """Listen on a free port."""
@@ -76,16 +73,11 @@ class OtiiEmulator(Emulator):
             server.close()
             return
         self._socket = server
-        self._quit.clear()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        self.work(self._serve)
 
     def stop(self) -> None:
         """Hang up."""
-        self._quit.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self.halt()
         if self._socket is not None:
             self._socket.close()
             self._socket = None

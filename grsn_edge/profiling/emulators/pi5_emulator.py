@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
-from grsn_edge.profiling.emulators.base import PolledEmulator
+from grsn_edge.profiling.emulators.base import FolderEmulator
 from grsn_edge.profiling.meters.base import Clock
 
 __all__ = ["Pi5Emulator", "listing"]
@@ -57,7 +55,7 @@ def listing(core_a: float = _IDLE["VDD_CORE"][1]) -> str:
 
 
 @dataclass
-class Pi5Emulator(PolledEmulator):
+class Pi5Emulator(FolderEmulator):
     """A shell script first in ``PATH``, or a runner in the same process."""
 
     name: ClassVar[str] = "pi5"
@@ -80,7 +78,6 @@ class Pi5Emulator(PolledEmulator):
     }
 
     fault_s: float = field(default=0.5, kw_only=True)
-    _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, init=False)
     _now_s: float = field(default=0.0, init=False)
     _clock: Clock | None = field(default=None, init=False)
     _answers: int = field(default=0, init=False)
@@ -88,23 +85,16 @@ class Pi5Emulator(PolledEmulator):
     def start(self) -> None:
         """Write the program where live."""
         if self.live:
-            self._folder = tempfile.TemporaryDirectory(prefix="grsn-edge-vcgencmd-")
-            program = Path(self._folder.name) / "vcgencmd"
-            program.write_text(_SH.format(folder=self._folder.name))
+            self.make_folder()
+            program = self.root / "vcgencmd"
+            program.write_text(_SH.format(folder=self.root))
             program.chmod(0o755)
         self.run()
-
-    def stop(self) -> None:
-        """Remove it."""
-        self.halt()
-        if self._folder:
-            self._folder.cleanup()
-            self._folder = None
 
     def options(self) -> dict[str, Any]:
         """The program, or a runner; and a clock."""
         if self._folder:
-            return {"command": f"{self._folder.name}/vcgencmd", "clock": self.clock()}
+            return {"command": str(self.root / "vcgencmd"), "clock": self.clock()}
         self._clock = self.clock()
         return {"runner": self.answer, "clock": self._clock}
 
@@ -114,7 +104,7 @@ class Pi5Emulator(PolledEmulator):
 
     def hint(self) -> str:
         """How to put the program first."""
-        place = self._folder.name if self._folder else "FOLDER"
+        place = self.root if self._folder else "FOLDER"
         return f"PATH={place}:$PATH grsn-edge meter read pi5"
 
     def advance(self, now_s: float) -> None:
@@ -123,9 +113,9 @@ class Pi5Emulator(PolledEmulator):
         if self._folder is None:
             return
         for argument in ("pmic_read_adc", "get_throttled"):
-            new = Path(self._folder.name) / f"{argument}.new"
+            new = self.root / f"{argument}.new"
             new.write_text(self._text(argument))
-            os.replace(new, Path(self._folder.name) / argument)
+            os.replace(new, self.root / argument)
 
     def answer(self, command: list[str]) -> str:
         """What the program prints."""

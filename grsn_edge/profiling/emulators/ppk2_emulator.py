@@ -6,17 +6,15 @@ down so that the mean is the script's.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from grsn_edge.profiling.emulators.base import Emulator, ScaledClock
-from grsn_edge.profiling.emulators.pty_line import PtyLine
+from grsn_edge.profiling.emulators.pty_line import PtyEmulator, PtyLine
 from grsn_edge.profiling.emulators.script import Script
 from grsn_edge.profiling.meters.ppk2_protocol import (
     ADC_FULL,
@@ -86,7 +84,7 @@ _GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass
-class Ppk2Emulator(Emulator):
+class Ppk2Emulator(PtyEmulator):
     """See the module; ``fault_s`` is when a fault of the stream happens."""
 
     name: ClassVar[str] = "ppk2"
@@ -125,53 +123,20 @@ class Ppk2Emulator(Emulator):
     }
 
     fault_s: float = field(default=0.1, kw_only=True)
-    path: str = field(default="", init=False)
     commands: bytearray = field(default_factory=bytearray, init=False)
     """Every byte the host has sent."""
 
     _calibration: Calibration = field(default=_CALIBRATION, init=False)
-    _line: PtyLine | None = field(default=None, init=False)
-    _thread: threading.Thread | None = field(default=None, init=False)
-    _quit: threading.Event = field(default_factory=threading.Event, init=False)
     _streaming: bool = field(default=False, init=False)
     _slot: int = field(default=0, init=False)
     _began: float = field(default=0.0, init=False)
     _pending: bytes = field(default=b"", init=False)
     _faulted: bool = field(default=False, init=False)
 
-    def start(self) -> None:
-        """Open the pseudo-terminal and answer on it."""
-        self._line = PtyLine()
-        self.path = self._line.path
-        self._quit.clear()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Close it."""
-        self._quit.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        if self._line is not None:
-            self._line.close()
-            self._line = None
-
-    def options(self) -> dict[str, Any]:
-        """The port, the script's voltage, and a clock as fast as the device's."""
-        return {
-            "port": self.path,
-            "voltage_v": self.script.voltage_v,
-            "clock": ScaledClock(self.speed),
-        }
-
-    def hint(self) -> str:
-        """The port's name."""
-        return f"grsn-edge meter read ppk2 --set port={self.path} voltage_v={self.script.voltage_v}"
-
     # ---- the line --------------------------------------------------------------------------------
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
+        """Answer on the line."""
         while not self._quit.is_set():
             line = self._line
             if line is None or self._unplugged():

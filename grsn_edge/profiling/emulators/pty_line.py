@@ -1,4 +1,4 @@
-"""A pseudo-terminal that an emulated device holds one end of."""
+"""A pseudo-terminal that an emulated device holds one end of, and emulators on one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import contextlib
 import os
 import select
 import tty
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
 
-__all__ = ["PtyLine"]
+from grsn_edge.profiling.emulators.base import ScaledClock, ThreadedEmulator
+
+__all__ = ["PtyEmulator", "PtyLine"]
 
 
 class PtyLine:
@@ -46,3 +51,38 @@ class PtyLine:
                 with contextlib.suppress(OSError):
                     os.close(end)
         self._slave, self._master = None, -1
+
+
+@dataclass
+class PtyEmulator(ThreadedEmulator):
+    """An emulator on a serial port; ``path`` is the port's, while it is started."""
+
+    path: str = field(default="", init=False)
+    _line: PtyLine | None = field(default=None, init=False)
+
+    @abstractmethod
+    def serve(self) -> None:
+        """Answer on ``_line`` until ``_quit`` is set; runs in the thread."""
+
+    def start(self) -> None:
+        """Open the pseudo-terminal and answer on it."""
+        self._line = PtyLine()
+        self.path = self._line.path
+        self.work(self.serve)
+
+    def stop(self) -> None:
+        """Close it."""
+        self.halt()
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def options(self) -> dict[str, Any]:
+        """The port, the script's voltage, and a clock as fast as the device's."""
+        clock = ScaledClock(self.speed)
+        return {"port": self.path, "voltage_v": self.script.voltage_v, "clock": clock}
+
+    def hint(self) -> str:
+        """The port's name."""
+        volts = self.script.voltage_v
+        return f"grsn-edge meter read {self.meter_kind} --set port={self.path} voltage_v={volts}"

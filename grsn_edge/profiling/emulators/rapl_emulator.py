@@ -7,13 +7,12 @@ package.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from grsn_edge.profiling.emulators.base import PolledEmulator
+from grsn_edge.profiling.emulators.base import FolderEmulator
 
 __all__ = ["RaplEmulator"]
 
@@ -29,7 +28,7 @@ _SHARES: Mapping[str, tuple[str, float]] = {
 
 
 @dataclass
-class RaplEmulator(PolledEmulator):
+class RaplEmulator(FolderEmulator):
     """Files in a temporary folder."""
 
     name: ClassVar[str] = "rapl"
@@ -51,16 +50,10 @@ class RaplEmulator(PolledEmulator):
     update_s: ClassVar[float] = 0.001
 
     fault_s: float = field(default=1.0, kw_only=True)
-    _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, init=False)
-
-    @property
-    def root(self) -> Path:
-        """The tree."""
-        return Path(self._folder.name) if self._folder else Path()
 
     def start(self) -> None:
         """Write the tree."""
-        self._folder = tempfile.TemporaryDirectory(prefix="grsn-edge-rapl-")
+        self.make_folder()
         if self.fault != "absent":
             for folder, (name, _) in _SHARES.items():
                 (self.root / folder).mkdir()
@@ -69,13 +62,6 @@ class RaplEmulator(PolledEmulator):
                 if self.fault != "no-range":
                     (self.root / folder / "max_energy_range_uj").write_text(f"{range_uj}\n")
         self.run()
-
-    def stop(self) -> None:
-        """Remove it."""
-        self.halt()
-        if self._folder:
-            self._folder.cleanup()
-            self._folder = None
 
     def options(self) -> dict[str, Any]:
         """The tree's place, and a clock."""
