@@ -225,6 +225,15 @@ def settings(kind: str, texts: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def chosen_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The options in ``--set`` of a verb that takes its meter from ``--meter``."""
+    if args.meter in ("none", "auto"):
+        if args.set:
+            raise UsageError("--set needs the kind of the meter: --meter KIND")
+        return {}
+    return settings(args.meter, args.set)
+
+
 def _value(name: str, text: str, hint: Any) -> Any:
     wanted = [hint]
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:

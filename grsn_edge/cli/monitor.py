@@ -42,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Stream until the steps are done or Ctrl-C; the last view is the result."""
+    from grsn_edge.cli.meter import chosen_settings
     from grsn_edge.profiling.live import Live
     from grsn_edge.profiling.profile import choose_meter
     from grsn_edge.profiling.recorder import Recorder
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> Result:
         target = stack.enter_context(
             open_target(args.on, policy, backend=args.backend, baud=args.baud)
         )
-        meter = choose_meter(args.meter, _settings(args))
+        meter = choose_meter(args.meter, chosen_settings(args))
         recorder = None
         if meter is not None:
             recorder = stack.enter_context(Recorder(stack.enter_context(meter)))
@@ -175,13 +176,3 @@ def _data(shot: Snapshot | None, share: float) -> dict[str, Any]:
     from grsn_edge.profiling.figures import plain
 
     return {"last": plain(shot), "view_share": share}
-
-
-def _settings(args: argparse.Namespace) -> dict[str, Any]:
-    from grsn_edge.cli.meter import settings
-
-    if args.meter in ("none", "auto"):
-        if args.set:
-            raise UsageError("--set needs the kind of the meter: --meter KIND")
-        return {}
-    return settings(args.meter, args.set)

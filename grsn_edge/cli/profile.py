@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> Result:
 
 
 def _profile(args: argparse.Namespace) -> Result:
+    from grsn_edge.cli.meter import chosen_settings
     from grsn_edge.cli.progress import PhaseDisplay
     from grsn_edge.profiling.profile import Request, profile
     from grsn_edge.report.session_page import write_page
@@ -72,7 +73,7 @@ def _profile(args: argparse.Namespace) -> Result:
         seed=args.seed,
         plan=_plan(args, policy.period_s),
         meter=args.meter,
-        meter_options=_settings(args),
+        meter_options=chosen_settings(args),
         emulated_meter=args.emulated_meter,
         pack=args.battery,
         command="grsn-edge " + " ".join(sys.argv[1:]),
@@ -213,13 +214,3 @@ def _compare(folders: list[Path]) -> Result:
 
 def _short(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
-
-
-def _settings(args: argparse.Namespace) -> dict[str, Any]:
-    from grsn_edge.cli.meter import settings
-
-    if args.meter in ("none", "auto"):
-        if args.set:
-            raise UsageError("--set needs the kind of the meter: --meter KIND")
-        return {}
-    return settings(args.meter, args.set)
