@@ -13,7 +13,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -184,7 +184,8 @@ def _child(job: Job, key: str, out: Path, line: Connection, stop: Any, work: Wor
         last = ("failed", f"{type(error).__name__}: {error}", 0.0)
     except Exception:
         last = ("failed", traceback.format_exc(limit=-6), 0.0)
-    line.send(last)
+    with suppress(OSError):  # nobody may be there any more
+        line.send(last)
 
 
 def _default() -> Work:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from scoreboard_work import by_seed
 from grsn_edge.device.emulate import missing
 from grsn_edge.errors import DeviceError, TaskError, UsageError
 from grsn_edge.policy import load
-from grsn_edge.scoreboard import games, store
+from grsn_edge.scoreboard import games, local, store
 from grsn_edge.scoreboard import job as jobs
 from grsn_edge.scoreboard.games import game
 from grsn_edge.scoreboard.job import run_job
@@ -295,6 +297,14 @@ def test_ctrl_c_ends_every_running_job_and_begins_no_other(tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["begun-4", "begun-5"]
     assert time.monotonic() - began < 25.0
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_job_whose_runner_was_killed_ends_without_a_word(tmp_path: Path) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    ours.close()
+    before = signal.getsignal(signal.SIGINT)
+    local._child(tiny(), "key", tmp_path, theirs, threading.Event(), lambda *_: None)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_no_process_is_no_runner(tmp_path: Path) -> None:
