@@ -21,14 +21,13 @@ from grsn_edge.profiling.meters.base import (
     Block,
     Flag,
     Found,
-    Meter,
     MeterInfo,
     MeterWarning,
     merge,
     option,
 )
 from grsn_edge.profiling.meters.clock import ClockWatch
-from grsn_edge.profiling.meters.serial_port import Port, open_port, serial_missing, talking
+from grsn_edge.profiling.meters.serial_port import SerialMeter, open_port, talking
 
 __all__ = ["Lpm01aMeter"]
 
@@ -45,7 +44,7 @@ _EVENT = re.compile(r"event \d+ ris")
 
 
 @dataclass
-class Lpm01aMeter(Meter):
+class Lpm01aMeter(SerialMeter):
     """A PowerShield; a falling edge on D7 sets digital bit 0 for the one sample it falls into."""
 
     kind: ClassVar[str] = "lpm01a"
@@ -57,7 +56,6 @@ class Lpm01aMeter(Meter):
     silence_s: float = option(2.0, "without samples for so long (host time) is a fault")
     answer_s: float = option(3.0, "how long to wait for an answer (host time)")
 
-    _port: Port | None = field(default=None, init=False)
     _rest: str = field(default="", init=False)
     _slot: int = field(default=0, init=False)
     _marked: bool = field(default=False, init=False)
@@ -72,11 +70,6 @@ class Lpm01aMeter(Meter):
         if self.rate_hz not in _RATES:
             known = ", ".join(map(str, _RATES))
             raise UsageError(f"LPM01A: rate_hz is one of {known}, not {self.rate_hz}")
-
-    @classmethod
-    def unavailable(cls) -> str | None:
-        """pyserial is needed."""
-        return serial_missing()
 
     @classmethod
     def discover(cls) -> tuple[Found, ...]:
@@ -152,22 +145,12 @@ class Lpm01aMeter(Meter):
 
     # ---- the line --------------------------------------------------------------------------------
 
-    def _line(self) -> Port:
-        if self._port is None:
-            raise MeterFault("LPM01A: the port is closed")
-        return self._port
-
     def _send(self, command: str) -> None:
         self._line().write(command.encode("ascii") + b"\r\n")
 
     def _drain(self) -> None:
-        quiet = 0
-        for _ in range(100):
-            quiet = 0 if self._line().read(1 << 16) else quiet + 1
-            if quiet >= 5:
-                self._rest = ""
-                return
-        raise MeterFault("LPM01A: it does not stop sending; reset it")
+        super()._drain()
+        self._rest = ""
 
     def _command(self, command: str) -> str:
         """Send, wait for ``ack`` and the prompt; what came between.

@@ -16,7 +16,6 @@ from grsn_edge.profiling.meters.base import (
     Block,
     Flag,
     Found,
-    Meter,
     MeterInfo,
     MeterWarning,
     merge,
@@ -35,7 +34,7 @@ from grsn_edge.profiling.meters.ppk2_protocol import (
     parse_calibration,
 )
 from grsn_edge.profiling.meters.ppk2_stream import Parsed, StreamParser
-from grsn_edge.profiling.meters.serial_port import Port, open_port, serial_missing, talking
+from grsn_edge.profiling.meters.serial_port import SerialMeter, open_port, talking
 
 __all__ = ["Ppk2Meter"]
 
@@ -62,7 +61,7 @@ _TEXT = {
 
 
 @dataclass
-class Ppk2Meter(Meter):
+class Ppk2Meter(SerialMeter):
     """A PPK2 as ampere meter, or as supply and meter (``mode``)."""
 
     kind: ClassVar[str] = "ppk2"
@@ -77,7 +76,6 @@ class Ppk2Meter(Meter):
     silence_s: float = option(1.0, "without samples for so long (host time) is a fault")
     answer_s: float = option(3.0, "how long to wait for its calibration (host time)")
 
-    _port: Port | None = field(default=None, init=False)
     _calibration: Calibration | None = field(default=None, init=False)
     _parser: StreamParser = field(default_factory=StreamParser, init=False)
     _filter: SpikeFilter = field(default_factory=SpikeFilter, init=False)
@@ -91,11 +89,6 @@ class Ppk2Meter(Meter):
             )
         if self.mode not in ("ampere", "source"):
             raise UsageError(f"PPK2: mode is ampere or source, not {self.mode!a}")
-
-    @classmethod
-    def unavailable(cls) -> str | None:
-        """pyserial is needed."""
-        return serial_missing()
 
     @classmethod
     def discover(cls) -> tuple[Found, ...]:
@@ -162,22 +155,8 @@ class Ppk2Meter(Meter):
 
     # ---- the line --------------------------------------------------------------------------------
 
-    def _line(self) -> Port:
-        if self._port is None:
-            raise MeterFault("PPK2: the port is closed")
-        return self._port
-
     def _command(self, *data: int) -> None:
         self._line().write(bytes(data))
-
-    def _drain(self) -> None:
-        """Throw away what was still in flight, until 100 ms are silent (or 2 s have passed)."""
-        quiet = 0
-        for _ in range(100):
-            quiet = 0 if self._line().read(1 << 16) else quiet + 1
-            if quiet >= 5:
-                return
-        raise MeterFault("PPK2: it does not stop sending; unplug it and plug it in again")
 
     def _metadata(self) -> str:
         """The calibration's text; stale bytes before it and any cutting do no harm."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from grsn_edge.errors import MeterFault, MeterUnavailable
+from grsn_edge.profiling.meters.base import Meter
 
-__all__ = ["Port", "open_port", "serial_missing", "talking"]
+__all__ = ["Port", "SerialMeter", "open_port", "serial_missing", "talking"]
 
 
 class Port(Protocol):
@@ -73,3 +75,31 @@ def talking(what: str) -> Iterator[None]:
         raise MeterFault(f"{what}: the port has gone ({error}); is it still plugged in?") from error
     except TypeError as error:  # pyserial reads a closed descriptor so
         raise MeterFault(f"{what}: the port was closed while it was read") from error
+
+
+@dataclass
+class SerialMeter(Meter):
+    """A meter on a serial port."""
+
+    _port: Port | None = field(default=None, init=False)
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """pyserial is needed."""
+        return serial_missing()
+
+    def _line(self) -> Port:
+        if self._port is None:
+            raise MeterFault(f"{self.kind.upper()}: the port is closed")
+        return self._port
+
+    def _drain(self) -> None:
+        """Throw away what was still in flight, until 100 ms are silent (or 2 s have passed)."""
+        quiet = 0
+        for _ in range(100):
+            quiet = 0 if self._line().read(1 << 16) else quiet + 1
+            if quiet >= 5:
+                return
+        raise MeterFault(
+            f"{self.kind.upper()}: it does not stop sending; unplug it and plug it in again"
+        )
