@@ -8,6 +8,7 @@ from typing import Any
 
 from grsn_edge.errors import UsageError
 from grsn_edge.neurons import Cell, cell
+from grsn_edge.neurons.coefficients import LeakyCell
 from grsn_edge.policy import Network
 from grsn_edge.tasks import Logged, Simulator, Task, task
 from grsn_edge.training.budget import parse_budget
@@ -195,7 +196,7 @@ def quantised_network(
     if weights is not None:
         cells = [replace(one, weight_bits=weights) for one in cells]
     if coefficients is not None:
-        leaky = [hasattr(one, "coefficients") for one in cells]
+        leaky = [isinstance(one, LeakyCell) for one in cells]
         if not any(leaky):
             kinds = ", ".join(one.kind for one in cells)
             raise UsageError(f"none of {kinds} has a leak that could be a power of two")
