@@ -38,7 +38,7 @@ __all__ = ["PHASES", "Session"]
 
 PHASES = ("float", "quieten", "tune")
 
-_FIRST_PENALTY, _LARGEST_PENALTY = 0.1, 2.0
+_FIRST_PENALTY, _LARGEST_PENALTY = 0.1, 0.6
 _RAISE, _LOWER = 1.12, 0.5
 
 
