@@ -226,7 +226,7 @@ def steps(path: Path, policy: Policy, name: str, counted: list[str]) -> Mapping[
     for target in missing:
         each = [count(policy.program, codes, TARGETS[target]).steps for codes in episodes]
         known[target] = float(np.concatenate(each).mean())
-    path.write_text(json.dumps(known), encoding="utf-8")
+        path.write_text(json.dumps(known), encoding="utf-8")
     return known
 
 
