@@ -357,7 +357,7 @@ _LUNARLANDER = {
     "minibatches": 4,
     "float_steps": 900 * 2048,
     "quieten_steps": 300 * 2048,
-    "tune_steps": 200 * 2048,
+    "tune_steps": 40 * 2048,
     "evaluate_every": 50,
     "observation": "int16",
 }
