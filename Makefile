@@ -8,6 +8,8 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 SOURCES := pyproject.toml constraints.txt hatch_build.py $(wildcard firmware/*/*.[ch] firmware/*/*/*.h)
 
+WALKERS := halfcheetah-p hopper-p walker2d-p ant-p
+
 .PHONY: help demo test test-all lint bench boards emulators instructions wheels conformance models clean
 
 help:
@@ -68,6 +70,9 @@ conformance: $(VENV)/.dev
 
 models: $(VENV)/.dev
 	$(BIN)/python tools/bench_training.py --models models
+	$(BIN)/grsn-edge scoreboard --suite paper --tasks $(WALKERS) --networks grsn gru --updates 60 --out out/models
+	$(BIN)/grsn-edge scoreboard --suite paper --tasks lunarlander-p --networks grsn --out out/models
+	$(BIN)/python tools/ship_models.py out/models --tasks $(WALKERS) lunarlander-p
 
 clean:
 	rm -rf $(VENV) out build dist .mypy_cache .pytest_cache .ruff_cache

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train every shipped task from several seeds, and print what the frozen policies are worth.
+"""Train tasks with batched physics from several seeds, and print what frozen policies are worth.
 
     python tools/bench_training.py                    the table
     python tools/bench_training.py --models models    and the policies of the first seed, with cards
@@ -47,10 +47,9 @@ SHIPPED: dict[str, dict[str, float]] = {
     "pendulum-v": {},
     "tmaze": {"spike_rate": 0.1},
     "repeat-previous": {},
-    "hopper-p": {"updates": 50},
-    "halfcheetah-p": {"updates": 16},
 }
-"""Tasks with what their policies' recipes change: the options of ``grsn-edge train``."""
+"""Tasks with what their policies' recipes change: the options of ``grsn-edge train``.  Simulated
+tasks, which are long, are shipped from a scoreboard (``tools/ship_models.py``)."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,7 @@ def card(policy, command: str, rate: float, returns: str) -> str:  # type: ignor
 - **memory**: {sizes.constants:,} bytes of constants, {sizes.state} state, {sizes.scratch} scratch
 - **model hash**: `{model_hash(policy)}`
 
-Made by (and the same bytes again on the same versions):
+Made by (and the same integers again, by the model hash, on the same versions):
 
 ```
 {command}

@@ -24,6 +24,7 @@ LEARNED = {
     "repeat-previous": 0.9,
     "hopper-p": 400.0,
     "halfcheetah-p": 850.0,
+    "lunarlander-p": 100.0,
 }
 """What one episode brings at least."""
 RECORDED = {"tmaze": 11, "repeat-previous": 52}
