@@ -22,8 +22,10 @@ LEARNED = {
     "pendulum-v": -500.0,
     "tmaze": 3.9,
     "repeat-previous": 0.9,
-    "hopper-p": 400.0,
-    "halfcheetah-p": 850.0,
+    "hopper-p": 500.0,
+    "halfcheetah-p": 2500.0,
+    "walker2d-p": 300.0,
+    "ant-p": 800.0,
     "lunarlander-p": 100.0,
 }
 """What one episode brings at least."""
