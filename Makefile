@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 SOURCES := pyproject.toml constraints.txt hatch_build.py $(wildcard firmware/*/*.[ch] firmware/*/*/*.h)
 
-WALKERS := halfcheetah-p hopper-p walker2d-p ant-p
+WALKERS := halfcheetah-p hopper-p walker2d-p ant-p hopper-v
 
 .PHONY: help demo test test-all lint bench boards emulators instructions wheels conformance models clean
 

@@ -24,6 +24,7 @@ LEARNED = {
     "repeat-previous": 0.9,
     "hopper-p": 500.0,
     "halfcheetah-p": 2500.0,
+    "hopper-v": 250.0,
     "walker2d-p": 300.0,
     "ant-p": 800.0,
     "lunarlander-p": 100.0,
