@@ -200,7 +200,7 @@ def card(policy, command: str, rate: float, returns: str) -> str:  # type: ignor
 - **memory**: {sizes.constants:,} bytes of constants, {sizes.state} state, {sizes.scratch} scratch
 - **model hash**: `{model_hash(policy)}`
 
-Made by (and the same integers again, by the model hash, on the same versions):
+Made by (the same sources and packages make the same bytes again):
 
 ```
 {command}
