@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from grsn_edge.policy.encoder import FloatArray
 from grsn_edge.profiling.chips import chip
 from grsn_edge.profiling.model import modelled_step
 from grsn_edge.program import IntArray, memory, operations
+
+if TYPE_CHECKING:
+    from grsn_edge.device import Device
 
 __all__ = ["BOARD", "CHIP", "PRICED_EPISODES", "PRICED_STEPS", "Course", "course", "price"]
 
@@ -84,7 +87,7 @@ def _counted(policy: Policy, played: Course) -> dict[str, Any]:
     reason = missing(BOARD)
     if reason is not None:
         return {"why_not": reason}
-    emulator, generated = _on_board(policy, played, compiled_in=True)
+    emulator, generated = _compiled_in(policy, played)
     return {
         "board": board(BOARD).title,
         "emulator": emulator,
@@ -94,6 +97,15 @@ def _counted(policy: Policy, played: Course) -> dict[str, Any]:
     }
 
 
+def _compiled_in(policy: Policy, played: Course) -> tuple[str, IntArray]:
+    """The emulator's name and the instructions of each step of generated C, ``(steps,)``."""
+    from grsn_edge.device import Device
+    from grsn_edge.device.emulate import emulate
+
+    with emulate(BOARD, policy=policy) as emulated, Device.open(emulated.address) as device:
+        return emulated.emulator, _counts(device, policy, played)
+
+
 def _interpreted(policy: Policy, played: Course) -> dict[str, Any]:
     """Instructions in the virtual machine, or why there are none: a slot is smaller than flash."""
     from grsn_edge.device import Device
@@ -101,41 +113,33 @@ def _interpreted(policy: Policy, played: Course) -> dict[str, Any]:
 
     with emulate(BOARD) as emulated, Device.open(emulated.address) as device:
         room, size = device.loading().capacity, len(image(policy))
-    if size > room:
-        return {"vm_why_not": f"an image of {size:,} bytes; a slot of the board takes {room:,}"}
-    return _summary("vm_", _on_board(policy, played, compiled_in=False)[1])
+        if size > room:
+            return {"vm_why_not": f"an image of {size:,} bytes; a slot of the board takes {room:,}"}
+        device.load(policy)
+        return _summary("vm_", _counts(device, policy, played))
 
 
 def _summary(prefix: str, counts: IntArray) -> dict[str, Any]:
     return {f"{prefix}mean": float(counts.mean()), f"{prefix}worst": int(counts.max())}
 
 
-def _on_board(policy: Policy, played: Course, *, compiled_in: bool) -> tuple[str, IntArray]:
-    """The emulator's name and the instructions of each step, ``(steps,)``."""
-    from grsn_edge.device import Device
-    from grsn_edge.device.emulate import emulate
-
-    with (
-        emulate(BOARD, policy=policy if compiled_in else None) as emulated,
-        Device.open(emulated.address) as device,
-    ):
-        if not compiled_in:
-            device.load(policy)
-        device.use(policy)
-        empty = device.profile(played.codes[:1], 1).empty
-        runner, counts = backend("numpy").load(policy.program), []
-        for step, code in enumerate(played.codes):
-            if step in played.starts:
-                device.reset()
-                runner.reset()
-            found, wanted = device.step(code), runner.step({OBSERVATION: code})[ACTION]
-            if not np.array_equal(found, wanted) or device.last is None:
-                raise DeviceError(
-                    f"the emulated {BOARD} differs from the reference at step {step}: "
-                    f"{found.tolist()}, not {wanted.tolist()}"
-                )
-            counts.append(device.last.counts - empty)
-        return emulated.emulator, np.array(counts)
+def _counts(device: Device, policy: Policy, played: Course) -> IntArray:
+    """Instructions of each step, ``(steps,)``, every action compared with the reference's."""
+    device.use(policy)
+    empty = device.profile(played.codes[:1], 1).empty
+    runner, counts = backend("numpy").load(policy.program), []
+    for step, code in enumerate(played.codes):
+        if step in played.starts:
+            device.reset()
+            runner.reset()
+        found, wanted = device.step(code), runner.step({OBSERVATION: code})[ACTION]
+        if not np.array_equal(found, wanted) or device.last is None:
+            raise DeviceError(
+                f"the emulated {BOARD} differs from the reference at step {step}: "
+                f"{found.tolist()}, not {wanted.tolist()}"
+            )
+        counts.append(device.last.counts - empty)
+    return np.array(counts)
 
 
 def _modelled(counted: Mapping[str, Any], period_s: float) -> dict[str, Any]:
