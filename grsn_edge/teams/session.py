@@ -14,7 +14,6 @@ import numpy.typing as npt
 import torch
 
 from grsn_edge.neurons import Plan, Record
-from grsn_edge.policy import Network
 from grsn_edge.tasks import Task
 from grsn_edge.teams.base import View
 from grsn_edge.teams.episodes import Episodes, Replay, empty_episodes
@@ -63,6 +62,8 @@ class TeamSession(Phased[TeamEvaluation]):
         recipe: what to do.
         seed: decides everything that is random.
     """
+
+    recipe: TeamRecipe
 
     def __init__(self, recipe: TeamRecipe, seed: int) -> None:
         self.recipe = recipe
@@ -230,19 +231,9 @@ class TeamSession(Phased[TeamEvaluation]):
     # ---- what all runs share -------------------------------------------------------------------
 
     @property
-    def network(self) -> Network:
-        """The cells of the policy."""
-        return self.recipe.network
-
-    @property
     def sensed(self) -> Task:
         """What one agent takes."""
         return self.task.member
-
-    @property
-    def evaluate_every(self) -> int:
-        """As the recipe has it."""
-        return self.recipe.evaluate_every
 
     def _score(self, evaluation: TeamEvaluation) -> tuple[float, float]:
         """Wins count first, where there are any."""

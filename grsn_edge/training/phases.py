@@ -56,6 +56,14 @@ class Update:
     evaluation: Evaluation | None
 
 
+class _Recipe(Protocol):
+    @property
+    def network(self) -> Network: ...
+
+    @property
+    def evaluate_every(self) -> int: ...
+
+
 class _Named(Protocol):
     def named_parameters(self) -> Iterable[tuple[str, nn.Parameter]]: ...
 
@@ -66,6 +74,7 @@ class Phased(ABC, Generic[E]):
     A subclass sets what is declared here, and has the abstract methods.
     """
 
+    recipe: _Recipe
     seed: int
     phase: str
     update: int
@@ -78,18 +87,8 @@ class Phased(ABC, Generic[E]):
 
     @property
     @abstractmethod
-    def network(self) -> Network:
-        """The cells of the policy."""
-
-    @property
-    @abstractmethod
     def sensed(self) -> Task:
         """The task whose observations the policy takes."""
-
-    @property
-    @abstractmethod
-    def evaluate_every(self) -> int:
-        """Updates between two evaluations."""
 
     @abstractmethod
     def updates(self, phase: str) -> int:
@@ -118,9 +117,10 @@ class Phased(ABC, Generic[E]):
 
     def quantised(self, tensors: Tensors) -> QuantisedActor:
         """The quantised actor of these parameters (as ``named_parameters`` names them)."""
-        prefix = [f"cells.{i}." for i in range(len(self.network.cells))]
+        network = self.recipe.network
+        prefix = [f"cells.{i}." for i in range(len(network.cells))]
         params = [{k[len(p) :]: v for k, v in tensors.items() if k.startswith(p)} for p in prefix]
-        return QuantisedActor(self.network, params, self.plans, self.signal)
+        return QuantisedActor(network, params, self.plans, self.signal)
 
     def tensors(self) -> Tensors:
         """Copies of all trained parameters, by name."""
@@ -151,7 +151,7 @@ class Phased(ABC, Generic[E]):
 
     def _evaluate_if_due(self) -> E | None:
         last = self.update >= self.updates(self.phase)
-        if self.update % self.evaluate_every and not last:
+        if self.update % self.recipe.evaluate_every and not last:
             return None
         evaluation = self.evaluate(SELECTION_SEED + self.seed)
         self._consider(evaluation)

@@ -9,7 +9,6 @@ from torch import nn
 
 from grsn_edge.errors import UsageError
 from grsn_edge.neurons import Plan
-from grsn_edge.policy import Network
 from grsn_edge.tasks import BatchedEnv, Task, held_out, lessons, task
 from grsn_edge.training.actor import Actor, ActorLike
 from grsn_edge.training.agreement import Beside
@@ -56,6 +55,8 @@ class Session(Phased[Evaluation]):
         seed: decides everything that is random.
         pricing: counts what deployed steps cost, for a budget.
     """
+
+    recipe: Recipe
 
     def __init__(self, recipe: Recipe, seed: int, pricing: Pricing | None = None) -> None:
         self.recipe = recipe
@@ -269,19 +270,9 @@ class Session(Phased[Evaluation]):
     # ---- what all runs share -------------------------------------------------------------------
 
     @property
-    def network(self) -> Network:
-        """The cells of the policy, as many neurons as there are now."""
-        return self.recipe.network
-
-    @property
     def sensed(self) -> Task:
         """The task that is learned."""
         return self.task
-
-    @property
-    def evaluate_every(self) -> int:
-        """As the recipe has it."""
-        return self.recipe.evaluate_every
 
     def _modules(self) -> dict[str, ActorLike | Head | nn.Module]:
         return {"actor": self.actor, "head": self.head, "critic": self.critic}
