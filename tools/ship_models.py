@@ -20,7 +20,7 @@ import numpy as np
 from bench_training import card, solved
 
 from grsn_edge.policy import Policy, load, save
-from grsn_edge.scoreboard.store import MODEL, RESULT
+from grsn_edge.scoreboard.store import MODEL, read
 from grsn_edge.training.recipes import recipe
 
 OURS = "grsn"
@@ -28,9 +28,8 @@ OURS = "grsn"
 
 def results(folder: Path, task: str) -> list[tuple[Path, dict[str, Any]]]:
     """Priced results of a task, by network and seed, each with its job's folder."""
-    files = folder.glob(f"{task}/*/*/{RESULT}")
-    read = [(file.parent, json.loads(file.read_text(encoding="utf-8"))) for file in files]
-    priced = [(place, found) for place, found in read if found["price"]]
+    places = folder.glob(f"{task}/*/*")
+    priced = [(place, found) for place in places if (found := read(place)) and found["price"]]
     return sorted(priced, key=lambda one: (one[1]["job"]["network"], one[1]["job"]["seed"]))
 
 
@@ -38,12 +37,11 @@ def command_of(result: dict[str, Any]) -> str:
     """The command that trains it; raises SystemExit where options cannot say it."""
     job, made = result["job"], result["training"]["recipe"]
     plain = recipe(job["task"], job["network"])
-    updates = made["float_steps"] // plain.steps_per_update
     changes: dict[str, Any] = {}
     if made["spike_rate"] is not None:
         changes["spike_rate"] = made["spike_rate"]
     if made["float_steps"] != plain.float_steps:
-        changes["updates"] = updates
+        changes["updates"] = made["float_steps"] // plain.steps_per_update
     if json.loads(json.dumps(recipe(job["task"], job["network"], **changes).config())) != made:
         raise SystemExit(f"{job}: not a recipe that options of `grsn-edge train` make")
     options = "".join(f" --{name.replace('_', '-')} {value}" for name, value in changes.items())

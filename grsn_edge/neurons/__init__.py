@@ -7,14 +7,13 @@ that lives elsewhere.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, TypeVar
 
 from grsn_edge.errors import UsageError
 from grsn_edge.neurons.base import Cell, Plan, Quantiser, Record, ScanGradients, ScanTape, Signal
-from grsn_edge.plugins import own_classes
+from grsn_edge.plugins import file_names, own_classes
 
 __all__ = [
     "Cell",
@@ -43,8 +42,8 @@ def register(kind: CellType) -> CellType:
 @cache
 def _shipped() -> Mapping[str, type[Cell]]:
     found: dict[str, type[Cell]] = {}
-    for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
+    for name in file_names(__path__, ""):
+        module = importlib.import_module(f"{__name__}.{name}")
         found |= {member.kind: member for member in own_classes(module, Cell)}
     return found
 

@@ -25,6 +25,8 @@ def finished(folder: Path, seed: int, around: float, **changes: Any) -> dict[str
     place.mkdir(parents=True)
     made = recipe(TASK, "grsn", **changes).config()
     result = {
+        "key": "key",
+        "version": "v",
         "job": {"task": TASK, "network": "grsn", "seed": seed},
         "training": {"recipe": json.loads(json.dumps(made)), "env_steps": 7, "cpu_s": 1.0},
         "play": {"int8": [around] * 4, "float": [around] * 4, "rate": 0.1},
